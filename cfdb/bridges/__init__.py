@@ -1,0 +1,1 @@
+"""How do data come and go? Optional packages are imported here only, when first used."""

@@ -1,0 +1,1 @@
+"""What do CF, calendars and projections say?"""

@@ -1,0 +1,122 @@
+"""How are sizes, counts, times and tables written for a person?"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+SMALLEST_WIDTH = 60
+WIDEST = 100
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def terminal_width() -> int:
+    """Give the number of columns to write into: those of the terminal, at least 60 and at most 100.
+
+    Without a terminal (a pipe, a notebook) it is 100, or what the environment variable ``COLUMNS`` says.
+    """
+    return max(SMALLEST_WIDTH, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
+
+
+def byte_size(nbytes: float) -> str:
+    """Write a number of bytes with three significant digits and a decimal unit.
+
+    Examples
+    --------
+    >>> byte_size(0), byte_size(999), byte_size(12_300), byte_size(1_740_000)
+    ('0 B', '999 B', '12.3 kB', '1.74 MB')
+    """
+    size = float(nbytes)
+    unit = 0
+    # 999.5 would be written as 1000 of its unit
+    while abs(size) >= 999.5 and unit < len(_UNITS) - 1:
+        size /= 1000
+        unit += 1
+    if unit == 0:
+        return f"{size:.0f} {_UNITS[0]}"
+    digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
+    return f"{size:.{digits}f} {_UNITS[unit]}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "chunk"), count(1200, "chunk"), count(0, "entry", "entries")
+    ('1 chunk', '1,200 chunks', '0 entries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def part(done: int, total: int, noun: str) -> str:
+    """Write how many of all.
+
+    Examples
+    --------
+    >>> part(12, 20, "chunk"), part(1, 1, "chunk")
+    ('12 of 20 chunks', '1 of 1 chunk')
+    """
+    return f"{done:,} of {count(total, noun)}"
+
+
+def since(moment: datetime | None) -> str:
+    """Write a moment in local time to the minute.
+
+    Examples
+    --------
+    >>> since(None)
+    ''
+    """
+    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def cut(text: str, width: int) -> str:
+    """Make text one line of at most `width` characters; ``...`` stands for what was cut.
+
+    Examples
+    --------
+    >>> cut("Data from Met Office Unified Model", 16)
+    'Data from Met...'
+    """
+    line = " ".join(text.split())
+    if len(line) <= width:
+        return line
+    return line[: max(width - 3, 0)].rstrip() + "..."[: max(width, 0)]
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: int = 2, right: Sequence[int] = (), gap: int = 2) -> list[str]:
+    r"""Align cells in columns.
+
+    Parameters
+    ----------
+    rows : iterable of sequences of str
+        The cells; every row has the same number. A column without any text is left out.
+    indent, gap : int
+        Spaces before the first column and between two.
+    right : sequence of int
+        Columns that are aligned to the right.
+
+    Returns
+    -------
+    list of str
+        One line for each row, without trailing spaces.
+
+    Examples
+    --------
+    >>> print("\n".join(columns([("t", "12"), ("pressure", "7")], right=[1])))
+      t         12
+      pressure   7
+    """
+    table = [tuple(row) for row in rows]
+    if not table:
+        return []
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            if width
+        ]
+        lines.append(" " * indent + (" " * gap).join(cells).rstrip())
+    return lines

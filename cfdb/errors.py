@@ -1,0 +1,102 @@
+"""Which errors can cfdb raise?
+
+::
+
+    CFDBError
+    ├── VariableNotFoundError (KeyError, ValueError)   no variable of this name; names the nearest
+    ├── InvalidNameError (ValueError)                 a name netCDF does not allow, or already in use
+    ├── SelectionError (IndexError)                    an index out of bounds or of the wrong kind
+    ├── LabelNotFoundError (KeyError)                  a label that is not in a coordinate
+    ├── ShapeError (ValueError)                        values that do not fit the selection
+    ├── CoordinateError (ValueError)                   duplicates, NaN, wrong step ...
+    ├── EncodingError (ValueError)                     a value the encoding cannot hold
+    ├── DataTypeError (TypeError)                      a type cfdb does not store
+    ├── ReadOnlyError (ValueError)                     write through a handle opened for reading
+    ├── ClosedError (ValueError)                       use of a closed dataset
+    ├── NotPicklableError (TypeError)              a handle another process could not open again
+    ├── MemoryLimitError (MemoryError)                 an implicit load over `max_load`
+    └── FormatError (ValueError)
+        ├── UnsupportedFormatError                     a required feature this release does not know
+        ├── NotACFDBFileError (TypeError)              a file of another kind
+        └── CorruptChunkError (OSError)                a written chunk is damaged or gone
+
+Errors of the file and of the remote come from `ebooklet.errors`.
+"""
+
+
+class CFDBError(Exception):
+    """Root of every error raised by cfdb."""
+
+
+class VariableNotFoundError(CFDBError, KeyError, ValueError):
+    """No variable of this name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidNameError(CFDBError, ValueError):
+    """A name that is not allowed, or already taken."""
+
+
+class SelectionError(CFDBError, IndexError):
+    """An index out of bounds or of a kind that cannot select."""
+
+
+class LabelNotFoundError(CFDBError, KeyError):
+    """A label that is not in the coordinate."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ShapeError(CFDBError, ValueError):
+    """Values whose shape does not fit where they should go."""
+
+
+class CoordinateError(CFDBError, ValueError):
+    """Values a coordinate cannot take."""
+
+
+class EncodingError(CFDBError, ValueError):
+    """A value that the declared encoding cannot hold."""
+
+
+class DataTypeError(CFDBError, TypeError):
+    """A data type that cfdb does not store."""
+
+
+class ReadOnlyError(CFDBError, ValueError):
+    """A write through a dataset, variable or view that is read-only."""
+
+
+class ClosedError(CFDBError, ValueError):
+    """Use of a dataset that was closed."""
+
+
+class NotPicklableError(CFDBError, TypeError):
+    """A handle that another process could not open again: open for writing, or in memory."""
+
+
+class MemoryLimitError(CFDBError, MemoryError):
+    """An implicit load of more than `max_load` bytes."""
+
+
+class FormatError(CFDBError, ValueError):
+    """A file whose content cfdb cannot use."""
+
+
+class UnsupportedFormatError(FormatError):
+    """Written with a feature this release does not know; the message names it."""
+
+
+class NotACFDBFileError(FormatError, TypeError):
+    """A readable file that holds no cfdb dataset."""
+
+
+class CorruptChunkError(FormatError, OSError):
+    """A chunk that was written is damaged or gone."""
+
+
+class PartialDataWarning(UserWarning):
+    """A local copy holds only a part of its remote."""

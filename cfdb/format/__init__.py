@@ -1,0 +1,1 @@
+"""What is written down, and how? Pure functions from records and arrays to bytes and back."""

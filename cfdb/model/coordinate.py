@@ -1,0 +1,222 @@
+"""What is special about a variable that labels a dimension?"""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cfdb.errors import CoordinateError, SelectionError
+from cfdb.format.dimension import Slots
+from cfdb.model.growth import check_labels, continued, find_step, misfit
+from cfdb.model.structure import Dimension
+from cfdb.model.variable import Variable
+from cfdb.plan.indexing import Positions, Range, Selection, select, select_axes
+
+Array = npt.NDArray[Any]
+
+_AXES = ("x", "y", "z", "t", "xy", "xyz")
+
+
+class Coordinate(Variable):
+    """The labels of a dimension, in the order they were given; unique, and never missing.
+
+    Everything along the dimension grows and shrinks with it: new places read as missing until they are written.
+
+    Examples
+    --------
+    >>> import cfdb
+    >>> with cfdb.open_dataset(None, "n") as ds:
+    ...     x = ds.create.coord.generic("x", data=[30, 20, 10])
+    ...     ds["t"] = ("x", np.array([3.0, 2.0, 1.0]))
+    ...     x.append([5])
+    ...     x.prepend([40])
+    ...     print(x.values, ds["t"].values)
+    [40 30 20 10  5] [nan  3.  2.  1. nan]
+    """
+
+    __slots__ = ()
+    _kind: ClassVar[str] = "coordinate"
+
+    @property
+    def _dim(self) -> Dimension:
+        return self._member.dims[0]
+
+    @property
+    def values(self) -> Array:
+        """The labels; read once and kept, so the array is read-only."""
+        self._labels.check(self._member)
+        return self._labels.values_of(self._member)
+
+    data = values
+
+    def _load_implicitly(self) -> Array:
+        return self.values
+
+    @property
+    def axis(self) -> str | None:
+        """Axis of the coordinate system: x, y, z, t, xy or xyz."""
+        return self._member.record.axis
+
+    @property
+    def step(self) -> int | float | None:
+        """Enforced distance of neighbouring labels; None when there is none."""
+        return self._member.record.step
+
+    def update_axis(self, axis: str | None) -> None:
+        """Set the axis; None removes it."""
+        self._replace(axis=check_axis(axis))
+
+    def update_step(self, step: bool | float | None) -> None:
+        """Enforce a step from now on (True: the one the labels have); False or None ends it."""
+        self._replace(step=chosen_step(self.name, self.values, step))
+
+    # growing and shrinking
+
+    def append(self, data: Any) -> None:
+        """Add labels behind the last one; with an enforced step a gap is filled.
+
+        Parameters
+        ----------
+        data : array-like
+            New labels, in the order they will have.
+
+        Raises
+        ------
+        CoordinateError
+            If a label is missing, occurs already, or does not fit the step; nothing changes then.
+        """
+        with self._labels.structure.lock:
+            new, present = self._prepared(data)
+            edge = present[-1] if present.size else None
+            labels = continued(self.name, edge, new, self.step, before=False)
+            self._grow(present.size, labels, present)
+
+    def prepend(self, data: Any) -> None:
+        """Add labels before the first one; with an enforced step a gap is filled. Errors as of `append`."""
+        with self._labels.structure.lock:
+            new, present = self._prepared(data)
+            edge = present[0] if present.size else None
+            labels = continued(self.name, edge, new, self.step, before=True)
+            self._grow(0, labels, present)
+
+    def insert(self, at: int, data: Any) -> None:
+        """Add labels so that the first of them gets position `at`; nothing that is stored moves."""
+        with self._labels.structure.lock:
+            new, present = self._prepared(data)
+            if not -present.size <= at <= present.size:
+                raise SelectionError(f"cannot insert at {at}: coordinate {self.name!r} has {present.size} labels")
+            if self.step is not None:
+                raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: labels cannot be inserted")
+            self._grow(at + present.size if at < 0 else at, new, present)
+
+    def drop(self, labels: Any) -> None:
+        """Remove labels, and everything stored at them."""
+        with self._labels.structure.lock:
+            wanted = labels if isinstance(labels, list | slice) or np.ndim(labels) else [labels]
+            key = self._labels.positions(self.name, self.values, wanted, None, None)
+            axis = select((key,), self.shape).axes[0]
+            self._shrink(self._dim.slots.drop_positions(axis.positions().tolist()))
+
+    def truncate(self, start: Any = None, stop: Any = None) -> None:
+        """Keep the labels from `start` to `stop`, both inclusive."""
+        with self._labels.structure.lock:
+            key = self._labels.positions(self.name, self.values, slice(start, stop), None, None)
+            axis = select((key,), self.shape).axes[0]
+            if not len(axis):
+                raise CoordinateError(f"coordinate {self.name!r} has no label from {start!r} to {stop!r}")
+            kept = axis.positions()
+            gone = np.setdiff1d(np.arange(self.size), kept, assume_unique=True)
+            if gone.size:
+                self._shrink(self._dim.slots.drop_positions(gone.tolist()))
+
+    def _prepared(self, data: Any) -> tuple[Array, Array]:
+        """Give new labels as they will be stored, and the present ones; both as the engine knows them."""
+        self._labels.check_writable(self._member)
+        new = stored_labels(self, data)
+        present = np.asarray(self._codec.encode(self.values))
+        check_labels(self.name, new, present)
+        return new, present
+
+    def _grow(self, at: int, labels: Array, present: Array) -> None:
+        if not labels.size:
+            return
+        check_labels(self.name, labels, present)
+        structure = self._labels.structure
+        with structure.lock:
+            before = self._dim.record
+            structure.set_dimension(self._dim, replace(before, slots=before.slots.insert(at, labels.size)))
+            try:
+                self._labels.guard(self._member)
+                self._array.write(select_axes((Range(at, labels.size),)), labels)
+            except BaseException:
+                structure.set_dimension(self._dim, before)
+                raise
+            self._member.version += 1
+            joined = self._codec.present(np.concatenate([present[:at], labels, present[at:]]), False)
+            self._labels.remember(self._member, joined)
+
+    def _shrink(self, slots: Slots) -> None:
+        self._labels.check_writable(self._member)
+        structure = self._labels.structure
+        with structure.lock:
+            before = self._dim.record
+            structure.set_dimension(self._dim, replace(before, slots=slots))
+            self._labels.forget_dropped(self._dim, before.slots)
+
+    def _write(self, selection: Selection, value: Any, *, encoded: bool = False) -> None:
+        """Replace labels; the result must be as unique as before."""
+        with self._labels.structure.lock:
+            labels = np.array(self._codec.encode(self.values))
+            axis = selection.axes[0]
+            places = axis.values if isinstance(axis, Positions) else axis.to_slice()
+            cells = self._codec.codes(value) if encoded else stored_labels(self, value)
+            labels[places] = self._array.pipeline.from_cells(cells) if encoded else np.broadcast_to(cells, len(axis))
+            check_labels(self.name, labels)
+            place = misfit(labels, self.step)
+            if place is not None:
+                raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: {labels[place]} does not fit it")
+            self._labels.guard(self._member)
+            try:
+                self._array.write(selection, labels[places])
+            finally:
+                self._member.version += 1  # also when a part was written
+
+
+def stored_labels(coordinate: Coordinate, data: Any) -> Array:
+    """Give labels as they will be read back, in the type the engine knows."""
+    pipeline = coordinate._array.pipeline
+    cells = pipeline.to_cells(np.atleast_1d(coordinate._codec.encode(data)))
+    return np.asarray(pipeline.from_cells(cells))
+
+
+def chosen_step(name: str, labels: Array, step: Any) -> int | float | None:
+    """Give the step to enforce: found in the labels (True), given, or none (False, None)."""
+    if step is None or step is False:
+        return None
+    if step is True:
+        return find_step(labels)
+    if isinstance(step, np.timedelta64):
+        unit = np.datetime_data(labels.dtype)[0] if labels.dtype.kind in "mM" else "s"
+        step = step.astype(f"timedelta64[{unit}]").astype(np.int64)
+    number: int | float = step.item() if isinstance(step, np.generic) else step
+    if not isinstance(number, int | float) or not number:
+        raise CoordinateError(f"step={step!r} of coordinate {name!r}: give a number that is not 0, True or False")
+    if labels.dtype.kind in "iumM" and float(number).is_integer():
+        number = int(number)
+    place = misfit(labels, number)
+    if place is not None:
+        raise CoordinateError(
+            f"coordinate {name!r}: {labels[place]} does not follow {labels[place - 1]} by the step {number}"
+        )
+    return number
+
+
+def check_axis(axis: str | None) -> str | None:
+    """Give the canonical name of an axis."""
+    if axis is None:
+        return None
+    found = str(axis).lower()
+    if found not in _AXES:
+        raise CoordinateError(f"axis={axis!r}: choose one of {', '.join(_AXES)}")
+    return found

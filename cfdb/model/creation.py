@@ -1,0 +1,283 @@
+"""What can be created in a dataset?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cfdb.conventions.templates import Template, find_template, template_names
+from cfdb.errors import CoordinateError, DataTypeError, EncodingError, ShapeError
+from cfdb.format.casting import from_cells, to_cells
+from cfdb.format.dtypes import DataType
+from cfdb.model.coordinate import check_axis
+from cfdb.model.labels import Labels
+from cfdb.model.making import ChunkShape, Request, add_dimension, as_names, create_variable
+from cfdb.model.structure import unknown_name
+from cfdb.model.view import View
+
+
+class Creator:
+    """What can be created in a dataset: ``ds.create``.
+
+    Attributes
+    ----------
+    coord : CoordinateCreator
+        Coordinates: ``generic``, ``like``, and templates such as ``lat``, ``lon``, ``time``.
+    data_var : DataVariableCreator
+        Data variables: ``generic``, ``like``, and templates such as ``air_temp``.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self.coord = CoordinateCreator(labels)
+        self.data_var = DataVariableCreator(labels)
+
+    def dimension(self, name: str, size: int = 0, *, unlimited: bool = False) -> None:
+        """Create a dimension without a coordinate.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        size : int
+            Its length.
+        unlimited : bool
+            Whether it is declared to grow.
+        """
+        self._labels.structure.check_writable()
+        with self._labels.structure.lock:
+            add_dimension(self._labels, name, size, unlimited)
+
+    def variable(self, name: str, dims: str | Sequence[str], dtype: Any = None, **options: Any) -> Any:
+        """Create a variable of any role, along any dimensions (none: a scalar).
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        dims : str or sequence of str
+            Names of its dimensions; those that do not exist are created with the lengths of `data`.
+        dtype : str, np.dtype or DataType, optional
+            Type of the values; of `data` when left out.
+        **options
+            The fields of `Request`: ``data``, ``role``, ``chunk_shape``, ``attrs``, ``fill_value``,
+            ``missing_value``, ``links``, ``axis``, ``step``, ``units``, ``encoding``, ``compression``,
+            ``compression_level``.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     crs = ds.create.variable("crs", (), "int32", role="grid_mapping", attrs={"epsg_code": 4326})
+        ...     print(ds["crs"].shape, ds.data_var_names)
+        () ()
+        """
+        return create_variable(self._labels, Request(name, as_names(dims), dtype, **options))
+
+
+class CoordinateCreator:
+    """Creates coordinates; templates are methods named after them (`lat`, `lon`, `time`, ...)."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+
+    def generic(
+        self,
+        name: str,
+        data: Any = None,
+        dtype: Any = None,
+        chunk_shape: ChunkShape = None,
+        step: bool | float | None = False,
+        axis: str | None = None,
+        *,
+        dims: str | Sequence[str] | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        unlimited: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Create the coordinate of a dimension, with the dimension when it does not exist.
+
+        Parameters
+        ----------
+        name : str
+            Name of coordinate and dimension.
+        data : array-like, optional
+            Labels, kept in this order; unique, none missing.
+        dtype : str, np.dtype or DataType, optional
+            Their type; of `data` when left out.
+        chunk_shape : tuple, dict or int, optional
+            Shape of a chunk.
+        step : bool or number
+            Distance to be enforced; True finds it in the data.
+        axis : str, optional
+            x, y, z, t, xy or xyz; one coordinate each.
+        dims : str or sequence of str, optional
+            Other dimensions than the one of its own name: then it is an auxiliary coordinate.
+        attrs : mapping, optional
+            Attributes.
+        unlimited : bool
+            Whether the dimension is declared to grow.
+        **options
+            Further fields of `Request`.
+
+        Returns
+        -------
+        Coordinate
+        """
+        if data is None and dtype is None:
+            raise DataTypeError(f"coordinate {name!r} needs data= or dtype=")
+        labels = self._labels
+        labels.structure.check_writable()
+        names = (name,) if dims is None else as_names(dims)
+        role = "coordinate" if names == (name,) else "auxiliary"
+        axis = check_axis(axis)
+        taken = [m.path for m in labels.structure.members.values() if axis and m.record.axis == axis]
+        if taken:
+            raise CoordinateError(f"axis={axis!r} of {name!r}: it is the axis of {taken[0]!r} already")
+        request = Request(
+            name, names, dtype, data=data, role=role, chunk_shape=chunk_shape, attrs=attrs, step=step, axis=axis,
+            unlimited=unlimited, **options,
+        )  # fmt: skip
+        return create_variable(labels, request)
+
+    def like(self, name: str, coord: View, copy_data: bool = False) -> Any:
+        """Create a coordinate with type, chunks, step and attributes of another; with its labels when wanted."""
+        record = coord._member.record
+        return self.generic(
+            name,
+            data=coord.values if copy_data else None,
+            dtype=record.dtype,
+            chunk_shape=record.chunk_shape,
+            step=record.step if record.step is not None else False,
+            attrs=coord.attrs.data,
+        )
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        template = _template(name, "coord")
+
+        def create(data: Any = None, step: bool | float | None = True, **options: Any) -> Any:
+            fits = data is None or _holds(template.dtype, np.asarray(data))
+            options.setdefault("dtype", template.dtype if fits else None)
+            options.setdefault("axis", template.axis)
+            return self.generic(
+                options.pop("name", template.name),
+                data=data,
+                step=step,
+                attrs={**template.attrs, **(options.pop("attrs", None) or {})},
+                **options,
+            )
+
+        create.__doc__ = f"Create the coordinate {template.name!r}: {template.attrs.get('long_name', name)}."
+        return create
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *template_names("coord")]
+
+
+class DataVariableCreator:
+    """Creates data variables; templates are methods named after them (`air_temp`, `precip`, ...)."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+
+    def generic(
+        self,
+        name: str,
+        coords: str | Sequence[str] | None = None,
+        dtype: Any = None,
+        chunk_shape: ChunkShape = None,
+        *,
+        dims: str | Sequence[str] | None = None,
+        data: Any = None,
+        attrs: Mapping[str, Any] | None = None,
+        fill_value: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Create a data variable.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        coords, dims : str or sequence of str
+            Names of its dimensions (either spelling).
+        dtype : str, np.dtype or DataType, optional
+            Type of the values; of `data` when left out.
+        chunk_shape : tuple, dict or int, optional
+            Shape of a chunk; -1 is a whole dimension. By default at most 2^18 elements and 2 MiB.
+        data : array-like, optional
+            Values.
+        attrs : mapping, optional
+            Attributes.
+        fill_value : optional
+            What cells never written hold; such cells read as masked.
+        **options
+            Further fields of `Request`.
+
+        Returns
+        -------
+        DataVariable
+        """
+        if coords is not None and dims is not None and as_names(coords) != as_names(dims):
+            raise ShapeError(f"{name!r}: coords={coords!r} and dims={dims!r} name different dimensions; give one")
+        names = coords if coords is not None else dims
+        if names is None:
+            raise ShapeError(f"data variable {name!r} needs coords=, the names of its dimensions")
+        request = Request(
+            name, as_names(names), dtype, data=data, chunk_shape=chunk_shape, attrs=attrs, fill_value=fill_value,
+            **options,
+        )  # fmt: skip
+        return create_variable(self._labels, request)
+
+    def like(self, name: str, data_var: View) -> Any:
+        """Create a variable with dimensions, type, chunks, fill value and attributes of another, without its values."""
+        record = data_var._member.record
+        return self.generic(
+            name,
+            tuple(dim.path for dim in data_var._member.dims),
+            record.dtype,
+            record.chunk_shape,
+            attrs=data_var.attrs.data,
+            fill_value=record.fill_value,
+            missing_value=record.missing_value,
+            units=record.units,
+        )
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        template = _template(name, "data_var")
+
+        def create(coords: str | Sequence[str] | None = None, **options: Any) -> Any:
+            options.setdefault("dtype", template.dtype)
+            return self.generic(
+                options.pop("name", template.name),
+                coords,
+                attrs={**template.attrs, **(options.pop("attrs", None) or {})},
+                **options,
+            )
+
+        create.__doc__ = f"Create the data variable {template.name!r}: {template.attrs.get('long_name', name)}."
+        return create
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *template_names("data_var")]
+
+
+def _template(name: str, kind: str) -> Template:
+    found = None if name.startswith("_") else find_template(name, kind)
+    if found is None:
+        known = dict.fromkeys(template_names(kind))
+        raise AttributeError(unknown_name(f"{kind} template", name, known))
+    return found
+
+
+def _holds(dtype: DataType, values: np.ndarray[Any, Any]) -> bool:
+    """Whether a template's type gives labels back as they are; otherwise they keep a type of their own."""
+    if values.dtype.kind in "MO":
+        return False
+    if values.dtype.kind not in "fiu" or dtype.kind not in "fiu":
+        return True
+    try:
+        kept = from_cells(to_cells(values, dtype, None), dtype, None, None)
+    except EncodingError:
+        return False
+    return bool(np.allclose(kept, values, rtol=1e-12, atol=0))

@@ -1,0 +1,251 @@
+"""What can a dataset do that is in step with a remote?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cfdb.format.names import attributes_key
+from cfdb.model.dataset import Dataset
+from cfdb.model.labels import Reopen
+from cfdb.model.pending import Changes
+from cfdb.model.structure import Structure
+from cfdb.storage.ebooklet_store import EBookletStore
+
+
+class EDataset(Dataset):
+    """A dataset in a local file, in step with S3, a folder or a URL.
+
+    Opened by `cfdb.open_edataset`. Chunks are fetched when they are touched. Changes are local; leaving the ``with``
+    block cleanly, `close` or `push` publishes them as one atomic commit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import cfdb
+    >>> folder = tempfile.mkdtemp()
+    >>> remote = f"file://{folder}/store/t.cfdb"
+    >>> with cfdb.open_edataset(remote, f"{folder}/mine.cfdb", "n") as ds:
+    ...     ds["t"] = ("x", [1.5, 2.5])
+    >>> with cfdb.open_edataset(remote, f"{folder}/yours.cfdb") as ds:
+    ...     print(ds["t"].values, ds.stats.total)
+    [1.5 2.5] 2
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        store: EBookletStore,
+        *,
+        file_path: Path | None = None,
+        on_error: str = "rollback",
+        masked: bool = True,
+        reopen: Reopen | None = None,
+        push_on_close: bool = True,
+    ) -> None:
+        super().__init__(structure, file_path=file_path, on_error=on_error, masked=masked, reopen=reopen)
+        self._store = store
+        self._push_on_close = push_on_close
+
+    @property
+    def remote_uri(self) -> str:
+        """Where the remote is."""
+        return self._store.db.remote_uri
+
+    @property
+    def stats(self) -> Any:
+        """Requests and bytes that went to and came from the remote through this handle."""
+        return self._store.db.stats
+
+    # changes
+
+    def changes(self) -> Changes:
+        """Tell what is not pushed yet, earlier sessions included; prints as a table by variable."""
+        self._structure.check_open()
+        if self._store.writable:
+            self._structure.flush()
+        names = {member.id: name for name, member in self._structure.members.items()}
+        return Changes(
+            self._store.db.changes(), names, self.remote_uri, push=self.push, pull=self.pull, discard=self.discard
+        )
+
+    def push(
+        self,
+        *,
+        message: str = "",
+        tag: str | None = None,
+        on_conflict: str = "raise",
+        progress: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Publish everything that is pending, as one commit.
+
+        Parameters
+        ----------
+        message : str
+            What to say about the version.
+        tag : str, optional
+            A name for the version.
+        on_conflict : {'raise', 'ours', 'theirs'}
+            When another commit changed the same chunks or the structure they rely on: raise; write over it; give up
+            the own changes concerned.
+        progress : bool or callable, optional
+            True for a bar, or a function called with the bytes done and in all.
+        **options
+            Passed on: ``group_bytes``, ``num_groups``.
+
+        Returns
+        -------
+        PushResult
+            False when there was nothing to push.
+
+        Raises
+        ------
+        ebooklet.ConflictError
+            If another commit stands against this one. Nothing was published, every change is kept.
+        ebooklet.PushError
+            If the push failed. Every change is kept; push again.
+        """
+        self.sync()
+        result = self._store.push(
+            self._structure.describe,
+            message=message,
+            tag=tag,
+            inline=self._inline_keys(),
+            on_conflict=on_conflict,
+            progress=progress,
+            **options,
+        )
+        self._reload()
+        return result
+
+    def pull(self) -> bool:
+        """Move to the newest version of the remote, own changes on top; tell whether there was a newer one.
+
+        Raises
+        ------
+        ebooklet.ConflictError
+            If own changes stand against it; nothing moved.
+        """
+        with self._structure.lock:
+            if self._store.writable:
+                self.sync()
+            moved = self._store.pull(self._structure.describe)
+            if moved:
+                self._structure.reload()
+        return moved
+
+    def refresh(self) -> bool:
+        """Do the same as `pull`."""
+        return self.pull()
+
+    def discard(self, names: Sequence[str] | None = None) -> int:
+        """Give up pending changes and tell how many; the dataset reads again what the remote has.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Variables whose values and attributes to give up, or keys as `changes` lists them; everything by default.
+
+        Raises
+        ------
+        VariableNotFoundError
+            If there is neither a variable nor a pending key of that name.
+        """
+        with self._structure.lock:
+            self.sync()
+            dropped = self._store.db.discard(None if names is None else self._pending_keys(names))
+            self._structure.reload()
+        return dropped
+
+    def _pending_keys(self, names: Sequence[str]) -> list[str]:
+        """Keys of pending changes to variables, or named themselves."""
+        pending = [row.key for row in self._store.db.pending()]
+        known = set(pending)
+        found: list[str] = []
+        for name in [names] if isinstance(names, str) else names:
+            if name in known:
+                found.append(name)
+                continue
+            member = self._structure.find(name)
+            found += [key for key in pending if key.startswith(f"{member.id}/") or key == attributes_key(member.id)]
+        return found
+
+    def _reload(self) -> None:
+        """Read the records again; what other threads changed meanwhile is handed to the store first."""
+        with self._structure.lock:
+            self._structure.flush()
+            self._structure.reload()
+
+    # the remote as a whole
+
+    def delete_remote(self, *, load: bool = True) -> None:
+        """Delete the remote; the local file stays, and only an explicit `push` would publish it again.
+
+        Parameters
+        ----------
+        load : bool
+            Whether to fetch first what is not here, so that the local file is whole. Without, those chunks are lost.
+        """
+        self.sync()
+        self._store.db.delete_remote(load=load)
+
+    def copy_remote(self, remote_conn: Any, *, overwrite: bool = False, progress: Any = None) -> Any:
+        """Copy the remote, as it was last pushed, to another place; the copy gets an identity of its own.
+
+        Parameters
+        ----------
+        remote_conn : S3Connection, str or dict
+            The target.
+        overwrite : bool
+            Whether to replace a database that is there.
+        progress : bool or callable, optional
+            True for a bar, or a function called with the bytes done and in all.
+
+        Raises
+        ------
+        ebooklet.RemoteExistsError
+            If there is a database at the target.
+        """
+        self._structure.check_open()
+        return self._store.db.copy_remote(remote_conn, overwrite=overwrite, progress=progress)
+
+    # closing
+
+    def close(self) -> None:
+        """Make every change permanent in the local file, push what is pending, and release the file.
+
+        Raises
+        ------
+        ebooklet.PushError
+            If the push failed: everything is kept in the local file. Open it again and `push`.
+        """
+        if self._structure.closed:
+            return
+        try:
+            if self._store.writable:
+                self.sync()
+                if self._push_on_close and not self._store.db.detached and self._store.db.has_pending:
+                    self.push()
+        finally:
+            self._structure.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._push_on_close = False  # what an exception left behind is never published
+        super().__exit__(kind, error, trace)
+
+    def _inline_keys(self) -> list[str]:
+        """Keys whose values should come with the root object: structure, attributes, then coordinates, small first."""
+        structure = self._structure
+        records = structure.record_keys()
+        chunks = [
+            key
+            for member in structure.members.values()
+            if member.is_index or not member.dims
+            for key in self._store.keys(f"{member.id}/")
+        ]
+        sizes = dict(zip(chunks, self._store.sizes(chunks), strict=True))
+        return [*records, *sorted(chunks, key=lambda key: sizes[key] or 0)]

@@ -1,0 +1,288 @@
+"""How do variables and dimensions come into being?
+
+Whatever is created is there completely or, after an error, not at all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cfdb.conventions.calendars import calendar_of, resolution_of, uses_datetime64
+from cfdb.errors import CoordinateError, DataTypeError, InvalidNameError, ShapeError
+from cfdb.format.attributes import check_attribute
+from cfdb.format.casting import to_cells
+from cfdb.format.codecs import check_compression, default_chain
+from cfdb.format.dimension import Slots
+from cfdb.format.dtypes import DataType, data_type_of, time_dtype
+from cfdb.format.dtypes import dtype as as_data_type
+from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
+from cfdb.format.names import check_path, new_id
+from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
+from cfdb.model.growth import check_labels
+from cfdb.model.labels import Labels
+from cfdb.model.structure import Dimension, Member, unknown_name
+from cfdb.model.variable import Variable
+from cfdb.model.view import View
+from cfdb.plan.chunks import choose_chunk_shape
+
+Array = npt.NDArray[Any]
+ChunkShape = Sequence[int] | Mapping[str, int] | int | None
+
+_UNITS_OF = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of a new variable; fields as of `cfdb.format.metadata.VariableRecord`."""
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: Any = None
+    data: Any = None
+    role: str = "data"
+    chunk_shape: ChunkShape = None
+    attrs: Mapping[str, Any] | None = None
+    fill_value: Any = None
+    missing_value: Any = None
+    links: Mapping[str, str | Sequence[str]] | None = None
+    axis: str | None = None
+    step: bool | int | float | None = None
+    units: str | None = None
+    encoding: Mapping[str, Any] | None = None
+    compression: str | None = None
+    compression_level: int | None = None
+    unlimited: bool = False
+    encoded: bool = False
+
+
+def create_variable(labels: Labels, request: Request) -> Any:
+    """Create a variable and write its values."""
+    structure = labels.structure
+    structure.check_writable()
+    with structure.lock, _undone_after_errors(labels) as made:
+        path = check_path(request.name)
+        if path in structure.members:
+            raise InvalidNameError(f"there is a variable {path!r} already; delete it first, or choose another name")
+        if request.role not in ROLES:
+            raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
+        data = _as_array(request.data)
+        dtype = _data_type(path, request.dtype, data)
+        dims = tuple(_dimension(labels, request, number, data) for number in range(len(request.dims)))
+        member = structure.add_member(_record(labels, request, path, dtype, dims))
+        made.append(member)
+        if request.attrs:
+            checked = {name: check_attribute(name, value) for name, value in request.attrs.items()}
+            structure.attributes(member.id).update(checked)
+            structure.touch_attributes(member.id)
+        variable = labels.variable(member)
+        _write(variable, request, data)
+        return variable
+
+
+def assign(labels: Labels, name: str, value: Any) -> None:
+    """Create or fill a variable from ``(dims, array[, attrs])``, a labelled array, or plain values."""
+    structure = labels.structure
+    member = structure.members.get(name)
+    if isinstance(value, tuple):
+        if not 2 <= len(value) <= 3:
+            raise ShapeError(f"ds[{name!r}] takes (dims, array) or (dims, array, attrs), not {len(value)} items")
+        dims, data, attrs = as_names(value[0]), value[1], dict(value[2]) if len(value) == 3 else {}
+        coords: Mapping[str, Any] = {}
+    elif isinstance(getattr(value, "dims", None), tuple) and hasattr(value, "values"):
+        dims, data, attrs = tuple(value.dims), value.values, dict(value.attrs)
+        coords = {coord: value.coords[coord] for coord in value.coords.keys() if coord != name}  # noqa: SIM118
+    elif member is not None:
+        labels.variable(member)[...] = value
+        return
+    else:
+        dims, data, attrs, coords = (), value, {}, {}
+        if np.ndim(value):
+            raise ShapeError(f"ds[{name!r}] = array: name the dimensions, as in ds[{name!r}] = (('y', 'x'), array)")
+    if member is not None:
+        for coord in (name for name in coords if name in dims and labels.has(name)):
+            _check_same_labels(labels, coord, coords[coord])
+        _refill(labels.variable(member), dims, data, attrs)
+        return
+    with structure.lock, _undone_after_errors(labels) as made:
+        auxiliary = [coord for coord in coords if coord not in dims]
+        for coord, given in coords.items():
+            if coord in dims and labels.has(coord):
+                _check_same_labels(labels, coord, given)
+            elif coord not in structure.members:
+                role = "auxiliary" if coord in auxiliary else "coordinate"
+                request = Request(coord, tuple(given.dims), data=given.values, attrs=dict(given.attrs), role=role)
+                made.append(create_variable(labels, request)._member)
+        role = "coordinate" if dims == (name,) else "data"
+        links = {"coordinates": auxiliary} if auxiliary else None
+        fill_value = getattr(value, "fill_value", None)
+        create_variable(
+            labels, Request(name, dims, data=data, attrs=attrs, role=role, fill_value=fill_value, links=links)
+        )
+
+
+def _check_same_labels(labels: Labels, dim: str, coordinate: Any) -> None:
+    present, given = labels.values(dim), np.asarray(coordinate.values)
+    if present.shape != given.shape or not bool(np.all(present == given)):
+        raise CoordinateError(f"the labels of dimension {dim!r} differ from those of the dataset; align them first")
+
+
+def _refill(variable: Variable, dims: tuple[str, ...], data: Any, attrs: Mapping[str, Any]) -> None:
+    """Assign to a variable that exists."""
+    shape = np.shape(data)
+    if variable.dims != dims or (shape and variable.shape != shape):
+        raise ShapeError(
+            f"there is a variable {variable.name!r} with dimensions {variable.sizes}; these values have dimensions "
+            f"{dims} and shape {shape}: delete it first (del ds[{variable.name!r}]) to replace it"
+        )
+    checked = {name: check_attribute(name, value) for name, value in attrs.items()}
+    variable[...] = data
+    variable.attrs.update(checked)
+
+
+@contextmanager
+def _undone_after_errors(labels: Labels) -> Iterator[list[Member]]:
+    """Take back what was made when an error leaves the block."""
+    made: list[Member] = []
+    structure = labels.structure
+    before = set(structure.dims.values())
+    try:
+        yield made
+    except BaseException:
+        for member in reversed(made):
+            if member.exists:
+                structure.remove_member(member)
+        for dim in list(structure.dims.values())[::-1]:
+            if dim not in before and not structure.users_of(dim):
+                structure.remove_dimension(dim)
+        raise
+
+
+def as_names(dims: str | Sequence[str]) -> tuple[str, ...]:
+    """Give names as a tuple."""
+    names = (dims,) if isinstance(dims, str) else tuple(dims)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(f"dimensions are given by their names; {wrong[0]!r} is a {type(wrong[0]).__name__}")
+    return names
+
+
+def _as_array(data: Any) -> Array | None:
+    if data is None:
+        return None
+    if isinstance(data, View):
+        return data.read()
+    return data if isinstance(data, np.ndarray) else np.asarray(data)
+
+
+def _data_type(name: str, wanted: Any, data: Array | None) -> DataType:
+    if wanted is not None:
+        return as_data_type(wanted)
+    if data is None:
+        raise DataTypeError(f"variable {name!r} needs data= or dtype=")
+    calendar = calendar_of(data) if data.dtype.kind == "O" else None
+    if calendar is None:
+        return data_type_of(data)
+    first = next(value for value in data.flat if value is not None)
+    units = f"{_UNITS_OF.get(resolution_of(data), 'microseconds')} since {first.year:04d}-01-01"
+    if uses_datetime64(calendar):
+        units = units.replace(f"{first.year:04d}", "1970")
+    return time_dtype(units, calendar)
+
+
+def _dimension(labels: Labels, request: Request, number: int, data: Array | None) -> Dimension:
+    """Find a dimension, or make it with the length of the data."""
+    structure, name = labels.structure, check_path(request.dims[number])
+    found = structure.dims.get(name)
+    own = name == check_path(request.name)
+    if request.dims.count(request.dims[number]) > 1:
+        raise ShapeError(f"{request.name!r} names the dimension {name!r} twice")
+    if data is not None and data.ndim != len(request.dims) and (data.ndim or own):
+        raise ShapeError(
+            f"data of {request.name!r} has {data.ndim} dimensions (shape {data.shape}); it is to have {request.dims}"
+        )
+    length = data.shape[number] if data is not None and data.ndim else None
+    if found is None:
+        if length is None and not own:
+            raise ShapeError(
+                f"{unknown_name('dimension', name, structure.dims)}; create it (ds.create.coord..., "
+                "ds.create.dimension), or give data= with its length"
+            )
+        found = add_dimension(labels, name, length or 0, request.unlimited)
+    elif length is not None and length != found.size:
+        raise ShapeError(
+            f"dimension {name!r} has length {found.size}; the data of {request.name!r} has {length} there (shape "
+            f"{data.shape if data is not None else ()})"
+        )
+    return found
+
+
+def add_dimension(labels: Labels, name: str, size: int, unlimited: bool) -> Dimension:
+    """Add a dimension."""
+    path = check_path(name)
+    if path in labels.structure.dims:
+        raise InvalidNameError(f"there is a dimension {path!r} already")
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
+        raise ValueError(f"size={size!r} of dimension {path!r}: give a whole number, 0 or more")
+    record = DimensionRecord(new_id(), path, slots=Slots.of_size(int(size)), unlimited=unlimited)
+    return labels.structure.add_dimension(record)
+
+
+def _record(
+    labels: Labels, request: Request, path: str, dtype: DataType, dims: tuple[Dimension, ...]
+) -> VariableRecord:
+    dataset = labels.structure.dataset
+    compression = dataset.compression if request.compression is None else check_compression(request.compression)
+    level = request.compression_level if request.compression_level is not None else dataset.compression_level
+    fill_value = request.fill_value
+    if fill_value is not None:
+        cells = to_cells(np.asarray([fill_value]), replace(dtype, fillvalue=None) if dtype.is_packed else dtype)
+        fill_value = fill_value if dtype.is_packed or dtype.kind in "tTG" else cells[0]
+    growing = [dim.record.unlimited or (dim.path == path and request.role == "coordinate") for dim in dims]
+    shape = [dim.size for dim in dims]
+    chunks = choose_chunk_shape(shape, dtype.itemsize, growing, request.chunk_shape, [dim.path for dim in dims])
+    links = {
+        relation: tuple(labels.structure.find(name).id for name in as_names(names))
+        for relation, names in (request.links or {}).items()
+    }
+    return VariableRecord(
+        new_id(),
+        path,
+        tuple(dim.id for dim in dims),
+        dtype,
+        chunks,
+        default_chain(dtype, compression, level),
+        role=request.role,
+        fill_value=fill_value,
+        missing_value=request.missing_value,
+        links=links,
+        axis=request.axis,
+        units=request.units,
+        encoding=request.encoding or {},
+    )
+
+
+def _write(variable: Variable, request: Request, data: Array | None) -> None:
+    """Write the values of a new variable; labels are checked first."""
+    member = variable._member
+    if not isinstance(variable, Coordinate):
+        if data is not None:
+            variable.set((), data, decoded=not request.encoded)
+        return
+    if data is None:
+        labels = np.empty(0, variable._array.dtype)
+    else:
+        labels = variable._array.pipeline.from_cells(data) if request.encoded else stored_labels(variable, data)
+    if labels.shape != variable.shape:
+        raise CoordinateError(f"coordinate {variable.name!r} needs {variable.shape[0]} labels, not {labels.size}")
+    check_labels(variable.name, labels)
+    step = chosen_step(variable.name, labels, request.step)
+    if step is not None:
+        variable._replace(step=step)
+    if labels.size:
+        variable._labels.guard(member)
+        variable._array.write(variable._array.everything(), labels)
+        member.version += 1

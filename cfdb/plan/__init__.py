@@ -1,0 +1,1 @@
+"""Which chunks, which cells, which labels? Pure plans without I/O."""

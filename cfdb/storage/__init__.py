@@ -1,0 +1,1 @@
+"""How do chunks move between stores and arrays?"""

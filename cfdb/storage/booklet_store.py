@@ -1,0 +1,184 @@
+"""How are chunks kept in a local file?"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
+from cfdb.storage.protocol import ChunkWrite
+from ebooklet import errors as foreign
+from ebooklet.edits import Edits
+from ebooklet.kept_pages import KeptPages
+from ebooklet.local.working_copy import Row, WorkingCopy, Write
+from ebooklet.offline import Offline
+from ebooklet.stores.memory import MemoryStore
+from ebooklet.sync.version import RemoteVersion
+
+#: What errors of the file are called here; others (locks, forks, uncertain commits) are the user's to know as they are.
+TRANSLATIONS: tuple[tuple[type[Exception], Callable[[str], Exception]], ...] = (
+    (foreign.CorruptValueError, CorruptChunkError),
+    (foreign.ReadOnlyError, ReadOnlyError),
+    (foreign.ClosedError, ClosedError),
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of ebooklet into those of cfdb."""
+    try:
+        yield
+    except foreign.EBookletError as error:
+        for kind, ours in TRANSLATIONS:
+            if isinstance(error, kind):
+                raise ours(str(error)) from error
+        raise
+
+
+class BookletStore:
+    """Chunks in a `WorkingCopy`, which is closed with the store.
+
+    Examples
+    --------
+    >>> store = BookletStore(WorkingCopy.open(None, "n"))
+    >>> store.set_many([ChunkWrite("abcdefgh/0", b"payload", tail=b"behind it")])
+    >>> store.get("abcdefgh/0")
+    b'payload'
+    >>> store.close()
+    """
+
+    def __init__(self, copy: WorkingCopy) -> None:
+        self.copy = copy
+
+    @property
+    def writable(self) -> bool:
+        """Whether writes are accepted."""
+        return self.copy.writable
+
+    @property
+    def name(self) -> str:
+        """Path of the file."""
+        return self.copy.name
+
+    def get(self, key: str) -> bytes | None:
+        """Give the payload, or None."""
+        with translated():
+            return self.copy.payload(key)
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the payloads in the order of the keys."""
+        with translated():
+            return [None if row is None else self.copy.payload_of(row) for row in self._rows(keys)]
+
+    def set_many(self, items: Iterable[ChunkWrite]) -> None:
+        """Store values, replacing those of the same key."""
+        with translated():
+            self.copy.set_many(Write(item.key, item.payload, item.tail, item.note) for item in items)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys; one that a remote has too leaves a mark for the next push."""
+        wanted = list(keys)
+        with translated():
+            rows = {row.key: row for row in self._rows(wanted) if row is not None}
+            self.copy.delete_many(rows, tombstone=lambda key: rows[key].version != 0)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the keys that start with `prefix`."""
+        with translated():
+            return self.copy.keys(prefix)
+
+    def has(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for every key whether it was written."""
+        with translated():
+            return [row is not None for row in self._rows(keys)]
+
+    def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        """Give payload sizes in bytes, None for keys never written."""
+        with translated():
+            return [None if row is None else row.length for row in self._rows(keys)]
+
+    def notes(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the notes, None for keys never written."""
+        with translated():
+            return [None if row is None else row.note for row in self._rows(keys, cold=True)]
+
+    def set_notes(self, notes: Mapping[str, bytes]) -> None:
+        """Replace notes of existing keys; no value is rewritten."""
+        with translated():
+            rows = self._rows(list(notes), cold=True)
+            self.copy.update_rows(replace(row, note=notes[row.key]) for row in rows if row is not None)
+
+    def prefetch(self, keys: Sequence[str]) -> None:
+        """Do nothing: everything is near."""
+
+    def local(self, keys: Sequence[str]) -> list[bool]:
+        """Say yes for every key."""
+        return [True] * len(keys)
+
+    def guard(self, prefix: str, keys: Sequence[str]) -> None:
+        """Do nothing: a local file has one writer."""
+
+    def commit(self) -> None:
+        """Make every change since the last commit durable, as one."""
+        with translated():
+            self.copy.commit()
+
+    def rollback(self) -> int:
+        """Drop every change since the last commit; give their number."""
+        with translated():
+            return self.copy.rollback()
+
+    def refresh(self) -> bool:
+        """Move a reading handle to the newest commit; tell whether there was a newer one."""
+        with translated():
+            return self.copy.refresh()
+
+    def close(self) -> None:
+        """Close the file; changes that were not committed are dropped."""
+        self.copy.close()
+
+    def _rows(self, keys: Sequence[str], *, cold: bool = False) -> list[Row | None]:
+        """Give the rows of values, None for keys that were never written or deleted."""
+        return [None if row is None or row.deleted else row for row in self.copy.rows(keys, cold=cold)]
+
+
+class PartialStore(BookletStore):
+    """Chunks in a local file that may hold only a part of its remote: what was not fetched is an error, never missing.
+
+    Parameters
+    ----------
+    copy : WorkingCopy
+        The local file, open for reading.
+    remote : RemoteVersion
+        The version of the remote it is a copy of; only its table of keys is used.
+    """
+
+    def __init__(self, copy: WorkingCopy, remote: RemoteVersion) -> None:
+        super().__init__(copy)
+        self.remote = remote
+
+    def get(self, key: str) -> bytes | None:
+        """Give the payload, or None."""
+        return self.get_many([key])[0]
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the payloads in the order of the keys."""
+        found = super().get_many(keys)
+        lost = [key for key, payload in zip(keys, found, strict=True) if payload is None]
+        deleted = {row.key for row in self.copy.rows(lost, cold=False) if row is not None and row.deleted}
+        with translated():
+            there = [row for row in self.remote.rows(lost) if row is not None and row.key not in deleted]
+        if there:
+            raise CorruptChunkError(
+                f"{self.name} is the local copy of a remote and does not hold {there[0].key!r}, which was not fetched: "
+                "open it with cfdb.open_edataset, or read it as missing with allow_partial=True"
+            )
+        return found
+
+
+def remote_of(copy: WorkingCopy) -> RemoteVersion | None:
+    """Give the version of the remote that a local file is a copy of, as far as it is known without asking."""
+    edits = Edits(copy)
+    base = edits.base
+    if base is None or edits.replaces:
+        return None
+    return RemoteVersion(Offline(MemoryStore()), "its remote", base, pages=KeptPages(copy))

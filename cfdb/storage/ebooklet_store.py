@@ -1,0 +1,157 @@
+"""How are chunks kept in a local file that is in step with a remote?"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from cfdb.storage.booklet_store import translated
+from cfdb.storage.protocol import ChunkWrite
+from ebooklet.errors import ConflictError
+from ebooklet.mapping import EBooklet
+from ebooklet.synced import Write
+
+
+class EBookletStore:
+    """Chunks in an `EBooklet`, which is closed with the store; what is read and not here is fetched.
+
+    Parameters
+    ----------
+    db : EBooklet
+        The open key-value file; `db` gives what only a store with a remote can do.
+    """
+
+    def __init__(self, db: EBooklet) -> None:
+        self.db = db
+
+    @property
+    def writable(self) -> bool:
+        """Whether writes are accepted."""
+        return self.db.writable
+
+    @property
+    def name(self) -> str:
+        """Path of the local file and place of the remote."""
+        return f"{self.db.name} ({self.db.remote_uri})"
+
+    def get(self, key: str) -> bytes | None:
+        """Give the payload, or None."""
+        with translated():
+            return self.db.get_payload(key)
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the payloads in the order of the keys."""
+        with translated():
+            return self.db.get_payloads(keys)
+
+    def set_many(self, items: Iterable[ChunkWrite]) -> None:
+        """Store values, replacing those of the same key."""
+        with translated():
+            self.db.set_payloads(Write(item.key, item.payload, item.tail, item.note) for item in items)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys; the next push removes them from the remote."""
+        with translated():
+            self.db.delete_payloads(keys)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the keys that start with `prefix`, local or not."""
+        with translated():
+            return self.db.iter_keys(prefix)
+
+    def has(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for every key whether it was written."""
+        with translated():
+            return self.db.has(keys)
+
+    def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        """Give payload sizes in bytes, None for keys never written."""
+        with translated():
+            return self.db.sizes(keys)
+
+    def notes(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the notes, None for keys never written."""
+        with translated():
+            return self.db.notes(keys)
+
+    def set_notes(self, notes: Mapping[str, bytes]) -> None:
+        """Replace notes of existing keys; a value that came from the remote becomes an own edit."""
+        with translated():
+            self.db.set_notes(notes)
+
+    def prefetch(self, keys: Sequence[str]) -> None:
+        """Fetch what is not here, in as few requests as possible."""
+        with translated():
+            self.db.prefetch(keys)
+
+    def local(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for every key whether reading it needs no request."""
+        with translated():
+            return self.db.is_local(keys)
+
+    def guard(self, prefix: str, keys: Sequence[str]) -> None:
+        """Let changes under `prefix` conflict with commits that changed one of these keys."""
+        with translated():
+            self.db.guard(prefix, keys)
+
+    def commit(self) -> None:
+        """Make every change since the last commit durable in the local file, as one; nothing is sent."""
+        with translated():
+            self.db.sync()
+
+    def rollback(self) -> int:
+        """Drop every change since the last commit; give their number."""
+        with translated():
+            return self.db.rollback()
+
+    def refresh(self) -> bool:
+        """Move a reading handle to the newest version; tell whether there was a newer one."""
+        with translated():
+            return self.db.pull()
+
+    def close(self) -> None:
+        """Close the file; changes that were not committed are dropped."""
+        if self.db.closed:
+            return
+        try:
+            if self.db.writable:
+                self.db.rollback()
+        finally:
+            self.db.close()
+
+    # what only a store with a remote can do
+
+    def push(self, readable: Callable[[str], str], **options: Any) -> Any:
+        """Publish everything that is pending, as one commit; `readable` says what a key stands for, for conflicts."""
+        with translated(), _named(readable):
+            return self.db.push(**options)
+
+    def pull(self, readable: Callable[[str], str]) -> bool:
+        """Move to the newest version, own changes on top; tell whether there was a newer one."""
+        with translated(), _named(readable):
+            return self.db.pull()
+
+
+@contextmanager
+def _named(readable: Callable[[str], str]) -> Iterator[None]:
+    """Let conflicts speak of variables and chunks instead of keys."""
+    try:
+        yield
+    except ConflictError as error:
+        both = [readable(key) for key in error.keys]
+        relied = [readable(key) for key in error.guards]
+        parts = [f"changed on both sides: {_some(both)}"] if both else []
+        if relied:
+            parts.append(f"own changes rely on what changed there: {_some(relied)}")
+        if not parts:
+            raise
+        raise ConflictError(
+            f"another commit stands against the pending changes: {'; '.join(parts)}. Nothing was published or lost: "
+            "push(on_conflict='ours') writes over it, push(on_conflict='theirs') or changes().discard() gives up",
+            error.keys,
+            error.guards,
+        ) from error
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

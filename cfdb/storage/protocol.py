@@ -1,0 +1,98 @@
+"""What does the chunk engine need from the place where chunks live?
+
+A `ChunkStore` keeps payloads under string keys. The same verbs serve memory, a local file and a local file in step with
+a bucket: `prefetch` is part of the protocol, so that no caller asks whether a store is remote.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWrite:
+    """One value on its way into a store.
+
+    Attributes
+    ----------
+    key : str
+        Where it goes.
+    payload : bytes-like
+        The value.
+    tail : bytes
+        Bytes kept right behind the payload in the file; `ChunkStore.get` does not return them.
+    note : bytes
+        A few bytes kept in the table beside the key (chunk statistics).
+    """
+
+    key: str
+    payload: Buffer
+    tail: bytes = b""
+    note: bytes = b""
+
+
+class ChunkStore(Protocol):
+    """Payloads under keys, with commit and rollback.
+
+    Every method may be called from several threads. Changes are visible to the store itself at once and to others
+    after `commit`. Writing to a store with ``writable=False`` raises `cfdb.errors.ReadOnlyError`; any use after `close`
+    raises `cfdb.errors.ClosedError`.
+    """
+
+    @property
+    def writable(self) -> bool:
+        """Whether writes are accepted."""
+
+    @property
+    def name(self) -> str:
+        """Where the data live, for messages."""
+
+    def get(self, key: str) -> bytes | None:
+        """Give the payload; None when it was never written; `CorruptChunkError` when it was and cannot be read."""
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the payloads in the order of the keys."""
+
+    def set_many(self, items: Iterable[ChunkWrite]) -> None:
+        """Store values, replacing those of the same key."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys; those that do not exist are passed over."""
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the keys that start with `prefix`."""
+
+    def has(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for every key whether it was written."""
+
+    def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        """Give payload sizes in bytes, None for keys never written."""
+
+    def notes(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Give the notes, None for keys never written."""
+
+    def set_notes(self, notes: Mapping[str, bytes]) -> None:
+        """Replace notes of existing keys; their values stay where they are."""
+
+    def prefetch(self, keys: Sequence[str]) -> None:
+        """Bring these keys near, in as few requests as possible."""
+
+    def local(self, keys: Sequence[str]) -> list[bool]:
+        """Tell for every key whether reading it needs no request."""
+
+    def guard(self, prefix: str, keys: Sequence[str]) -> None:
+        """Declare that changes under `prefix` rely on these keys being unchanged elsewhere."""
+
+    def commit(self) -> None:
+        """Make every change since the last commit durable, as one."""
+
+    def rollback(self) -> int:
+        """Drop every change since the last commit; give their number."""
+
+    def refresh(self) -> bool:
+        """Move a reading handle to the newest commit; tell whether anything changed."""
+
+    def close(self) -> None:
+        """Release everything; changes that were not committed are dropped."""

@@ -1,0 +1,60 @@
+"""What is stored for one chunk: payload, trailer and statistics?"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from cfdb.format.casting import blank_cell
+from cfdb.format.codecs import CodecPipeline
+from cfdb.format.statistics import ChunkStatistics, compute
+from cfdb.format.trailer import PACKED, SHUFFLED, VARIABLE_LENGTH, build_trailer
+from cfdb.storage.protocol import ChunkWrite
+
+Array = npt.NDArray[Any]
+
+
+def encode_chunk(pipeline: CodecPipeline, key: str, cells: Array, logical: tuple[Any, ...]) -> ChunkWrite:
+    """Encode a full chunk of cells.
+
+    Parameters
+    ----------
+    pipeline : CodecPipeline
+        How.
+    key : str
+        Where the chunk goes.
+    cells : ndarray
+        All cells of the chunk.
+    logical : tuple
+        NumPy index of the cells that belong to the array: statistics are about these.
+    """
+    payload = pipeline.encode_cells(cells)
+    names = [codec.name for codec in pipeline.chain]
+    codec = next((name for name in names if name in ("zstd", "lz4")), "none")
+    flags = (
+        SHUFFLED * ("shuffle" in names)
+        + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
+        + PACKED * pipeline.dtype.is_packed
+    )
+    raw_length = _raw_length(cells, payload, codec, names[0])
+    tail = build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
+    return ChunkWrite(key, payload, tail, statistics_of(pipeline, cells[(*logical, ...)]).pack())
+
+
+def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:
+    """Compute the statistics of stored cells, in the values a user sees (CF times: in their numbers)."""
+    dtype = pipeline.dtype
+    if dtype.kind == "t":
+        blank = blank_cell(dtype)
+        return compute(cells, missing=np.isnan(cells) if cells.dtype.kind == "f" else cells == blank)
+    return compute(pipeline.from_cells(cells), fill_value=pipeline.fill_value)
+
+
+def _raw_length(cells: Array, payload: bytes, codec: str, serializer: str) -> int:
+    """Count the bytes of the payload when decompressed; 0 where that is not known without doing it."""
+    if serializer == "bytes":
+        return cells.nbytes
+    if codec == "none":
+        return len(payload)
+    return zstandard.frame_content_size(payload) if codec == "zstd" else 0

@@ -1,0 +1,190 @@
+"""Which errors can ebooklet raise?
+
+::
+
+    EBookletError
+    ├── ReadOnlyError (ValueError)              write on a handle opened for reading
+    ├── ClosedError (ValueError)                use of a closed handle
+    ├── ForkedHandleError (RuntimeError)        use of a handle inherited by a forked process
+    ├── InvalidURLError (ValueError, TypeError) not an address this package knows
+    ├── LockTimeoutError (TimeoutError)         another writer holds the file
+    ├── LockUnavailableError (OSError)          the file system has no working locks
+    ├── CommitUncertainError (OSError)          the commit happened or may have happened, the handle is unusable
+    ├── FileFormatError (ValueError)
+    │   ├── NotABookletError (TypeError)        a file of another kind
+    │   ├── CorruptFileError                    header, table or commit record damaged
+    │   │   └── CorruptValueError             a stored value fails its checksum or is missing
+    │   ├── UntrustedFileError                  reading would execute something (pickle)
+    │   └── UnsupportedFormatError              written by a newer release: names the feature
+    ├── StoreError
+    │   ├── ObjectNotFoundError (FileNotFoundError)
+    │   ├── ObjectTooLargeError (ValueError)    longer than the caller is ready to read
+    │   ├── ShortObjectError (OSError)          an object ends before the range that was asked for
+    │   ├── PreconditionFailedError             conditional PUT lost
+    │   ├── NotModifiedError                    If-None-Match matched
+    │   ├── AccessDeniedError (PermissionError)
+    │   ├── NoCredentialsError (PermissionError)
+    │   ├── BucketMissingError (FileNotFoundError)
+    │   ├── RemoteConnectionError (ConnectionError)
+    │   ├── UncertainOutcomeError               a PUT that may or may not have been applied
+    │   └── UnsupportedOperationError (NotImplementedError)
+    ├── RemoteError
+    │   ├── RemoteMissingError (FileNotFoundError)
+    │   ├── RemoteExistsError (FileExistsError)
+    │   ├── RemoteIntegrityError (OSError)      an object is damaged or gone
+    │   ├── UUIDMismatchError (ValueError)
+    │   ├── ConflictError                       another commit touched the same keys or their guards
+    │   └── PushError                           a push failed, every pending change is kept
+    └── OfflineError (ConnectionError)
+"""
+
+from collections.abc import Sequence
+
+
+class EBookletError(Exception):
+    """Root of every error raised by ebooklet."""
+
+
+class ReadOnlyError(EBookletError, ValueError):
+    """A write on a handle opened for reading."""
+
+
+class ClosedError(EBookletError, ValueError):
+    """Use of a closed handle."""
+
+
+class ForkedHandleError(EBookletError, RuntimeError):
+    """Use of a handle in a forked process that did not open it."""
+
+
+class InvalidURLError(EBookletError, ValueError, TypeError):
+    """A URL, key or path that does not name a database."""
+
+
+class LockTimeoutError(EBookletError, TimeoutError):
+    """Another writer holds the lock; the message names the holder."""
+
+
+class LockUnavailableError(EBookletError, OSError):
+    """The file system offers no working locks."""
+
+
+class CommitUncertainError(EBookletError, OSError):
+    """A commit is done, or may be done, but could not be finished; the handle is unusable, reopening recovers."""
+
+
+class FileFormatError(EBookletError, ValueError):
+    """A local file that cannot be used as it is."""
+
+
+class NotABookletError(FileFormatError, TypeError):
+    """A file of another kind."""
+
+
+class CorruptFileError(FileFormatError):
+    """Header, table or commit record of a file is damaged."""
+
+
+class CorruptValueError(CorruptFileError):
+    """A value that was written is missing or fails its checksum."""
+
+
+class UntrustedFileError(FileFormatError):
+    """Reading would execute code that comes from the file."""
+
+
+class UnsupportedFormatError(FileFormatError):
+    """Written with a feature this release does not know; the message names it."""
+
+
+class StoreError(EBookletError):
+    """An object store refused or failed."""
+
+
+class ObjectNotFoundError(StoreError, FileNotFoundError):
+    """There is no object of this key."""
+
+
+class ObjectTooLargeError(StoreError, ValueError):
+    """An object is longer than the caller is ready to read; nothing was read."""
+
+
+class ShortObjectError(StoreError, OSError):
+    """An object ends before the range that was asked for."""
+
+
+class PreconditionFailedError(StoreError):
+    """A conditional PUT found another state than it asked for."""
+
+
+class NotModifiedError(StoreError):
+    """The object still has the ETag the caller knows."""
+
+
+class AccessDeniedError(StoreError, PermissionError):
+    """The store refused the credentials, or anonymous access."""
+
+
+class NoCredentialsError(StoreError, PermissionError):
+    """No credentials were found where they are needed."""
+
+
+class BucketMissingError(StoreError, FileNotFoundError):
+    """There is no bucket of this name."""
+
+
+class RemoteConnectionError(StoreError, ConnectionError):
+    """The store could not be reached."""
+
+
+class UncertainOutcomeError(StoreError):
+    """A write may or may not have been applied."""
+
+
+class UnsupportedOperationError(StoreError, NotImplementedError):
+    """The store does not offer this operation."""
+
+
+class RemoteError(EBookletError):
+    """A remote database is not as it should be."""
+
+
+class RemoteMissingError(RemoteError, FileNotFoundError):
+    """There is no database at this place."""
+
+
+class RemoteExistsError(RemoteError, FileExistsError):
+    """There already is a database at this place."""
+
+
+class RemoteIntegrityError(RemoteError, OSError):
+    """A referenced object is damaged or gone."""
+
+
+class UUIDMismatchError(RemoteError, ValueError):
+    """Local file and remote are different databases."""
+
+
+class ConflictError(RemoteError):
+    """Another commit touched the same keys, or the records that guard them.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Keys changed on both sides.
+    guards : tuple of str
+        Records that pending changes rely on and that changed on the remote.
+    """
+
+    def __init__(self, message: str, keys: Sequence[str] = (), guards: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
+        self.guards = tuple(guards)
+
+
+class PushError(RemoteError):
+    """A push failed; every pending change is kept."""
+
+
+class OfflineError(EBookletError, ConnectionError):
+    """Something is needed from the remote while working offline."""

@@ -1,0 +1,1 @@
+"""What is written down? Pure functions from records to bytes and back."""

@@ -1,0 +1,277 @@
+"""How are the rows of a key table written down?
+
+A page holds some hundred or thousand neighbouring rows, column by column. What a lookup needs is *hot*; times and notes
+are *cold* and lie in a page of their own. Numbers that follow from their neighbours cost nothing: offsets are stored as
+the difference from where the row before ends.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ebooklet.errors import CorruptFileError, UnsupportedFormatError
+from ebooklet.format.checksum import Buffer, digest
+from ebooklet.format.columns import (
+    MAX_KEY_BYTES,
+    Column,
+    Reader,
+    column,
+    pack_bytes,
+    pack_column,
+    pack_keys,
+    unpack_bytes,
+    unpack_column,
+    unpack_keys,
+    unzigzag,
+    zigzag,
+)
+
+MAX_PAGE_ROWS = 1 << 16
+MAX_NOTE_BYTES = 1 << 20
+_LARGEST = (1 << 63) - 1
+_U32 = (1 << 32) - 1
+_LIMITS = {"deleted": 1, "crc": _U32, "pack": _U32, "tail": _U32, "offset": _LARGEST, "length": _LARGEST}
+
+_HEADER = struct.Struct("<3sBI")
+_HOT, _COLD, _ROWS = b"EBH", b"EBC", b"EBR"
+_VERSION = 1
+_SIZES = struct.Struct("<II")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where the value of a key stands, and what is known about it.
+
+    Attributes
+    ----------
+    key : str
+        The key.
+    offset, length : int
+        Place of the payload in its file or pack.
+    crc : int
+        CRC-32C over the key (UTF-8) and the payload.
+    tail : int
+        Bytes right after the payload that belong to the stored value too.
+    pack : int
+        Index into a snapshot's list of packs; 0 in a local file.
+    timestamp : int
+        Microseconds since the epoch.
+    version : int
+        Fingerprint of the remote row a local value equals; 0 = an own edit.
+    deleted : bool
+        Tombstone of a key that the remote still has.
+    note : bytes
+        Whatever the caller wants to know about the value without reading it.
+    """
+
+    key: str
+    offset: int
+    length: int
+    crc: int
+    tail: int = 0
+    pack: int = 0
+    timestamp: int = 0
+    version: int = 0
+    deleted: bool = False
+    note: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """Where a page stands: in which object (or file), where, how long, and with which digest."""
+
+    object: int
+    offset: int
+    length: int
+    digest: bytes
+
+
+NO_PAGE = PageRef(0, 0, 0, bytes(16))  # in place of a cold page: times and notes are kept elsewhere, or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class HotPage:
+    """The decoded columns of a page, and the place of each key in them."""
+
+    keys: list[str]
+    columns: tuple[list[int], ...]  # offset, length, crc, tail, pack, version, deleted
+    index: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def row(self, number: int, cold: "ColdPage | None" = None) -> Row:
+        """Return one row, with time and note when the cold page is given."""
+        offset, length, crc, tail, pack, version, deleted = (values[number] for values in self.columns)
+        timestamp, note = (cold.timestamps[number], cold.notes[number]) if cold is not None else (0, b"")
+        return Row(self.keys[number], offset, length, crc, tail, pack, timestamp, version, deleted == 1, note)
+
+    def rows(self, cold: "ColdPage | None" = None) -> list[Row]:
+        """Return all rows in order."""
+        return [self.row(number, cold) for number in range(len(self.keys))]
+
+
+@dataclass(frozen=True, slots=True)
+class ColdPage:
+    """Times and notes of the rows of a page."""
+
+    timestamps: list[int]
+    notes: list[bytes]
+
+
+def encode_hot(rows: Sequence[Row]) -> bytes:
+    """Write the hot columns of rows."""
+    count = len(rows)
+    keys = [row.key.encode() for row in rows]
+    if any(len(key) > MAX_KEY_BYTES for key in keys):
+        longest = max(rows, key=lambda row: len(row.key)).key
+        raise ValueError(f"the key {longest[:40]!r}... is longer than {MAX_KEY_BYTES} bytes")
+    numbers = {name: _numbers(rows, name) for name in ("length", "tail", "pack", "crc", "version", "deleted", "offset")}
+    steps = _offset_steps(numbers["offset"], numbers, column(map(len, keys), count))
+    return b"".join(
+        [
+            _HEADER.pack(_HOT, _VERSION, count),
+            pack_keys(keys),
+            *(pack_column(numbers[name]) for name in ("length", "tail", "pack")),
+            pack_column(zigzag(steps)),
+            *(pack_column(numbers[name]) for name in ("crc", "version", "deleted")),
+        ]
+    )
+
+
+def decode_hot(data: Buffer) -> HotPage:
+    """Read hot columns; raises `CorruptFileError` for anything `encode_hot` did not write."""
+    reader = Reader(data)
+    count = _read_header(reader, _HOT)
+    raw_keys = unpack_keys(reader, count)
+    numbers = {name: unpack_column(reader, count) for name in ("length", "tail", "pack")}
+    steps = unzigzag(unpack_column(reader, count))
+    numbers |= {name: unpack_column(reader, count) for name in ("crc", "version", "deleted")}
+    reader.finish()
+    numbers["offset"] = _offsets(steps, numbers, column(map(len, raw_keys), count))
+    _check(numbers)
+    try:
+        keys = [key.decode() for key in raw_keys]
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"a key is no UTF-8 text: {error}") from error
+    index = {key: number for number, key in enumerate(keys)}
+    if len(index) != count:
+        raise CorruptFileError("a key occurs twice in a page")
+    names = ("offset", "length", "crc", "tail", "pack", "version", "deleted")
+    return HotPage(keys, tuple(numbers[name].tolist() for name in names), index)
+
+
+def encode_cold(rows: Sequence[Row]) -> bytes:
+    """Write times and notes of rows."""
+    for row in rows:
+        if len(row.note) > MAX_NOTE_BYTES:
+            raise ValueError(f"the note of {row.key!r} has {len(row.note)} bytes, more than {MAX_NOTE_BYTES}")
+    times = _numbers(rows, "timestamp")
+    steps = np.diff(times, prepend=np.uint64(0))
+    notes = pack_bytes([row.note for row in rows])
+    return _HEADER.pack(_COLD, _VERSION, len(rows)) + pack_column(zigzag(steps)) + notes
+
+
+def decode_cold(data: Buffer, count: int) -> ColdPage:
+    """Read times and notes of a page of `count` rows."""
+    reader = Reader(data)
+    found = _read_header(reader, _COLD)
+    if found != count:
+        raise CorruptFileError(f"{found} times and notes for {count} rows")
+    times = np.cumsum(unzigzag(unpack_column(reader, count)), dtype=np.uint64)
+    notes = unpack_bytes(reader, count)
+    reader.finish()
+    if count and int(times.max()) > _LARGEST:
+        raise CorruptFileError("a time lies outside of all ages")
+    return ColdPage(times.tolist(), notes)
+
+
+def encode_rows(rows: Iterable[Row], removed: Iterable[str] = ()) -> bytes:
+    """Write rows and the keys of removed ones as one block, for journals and short lists of recent changes.
+
+    Examples
+    --------
+    >>> rows, removed = decode_rows(encode_rows([Row("a", 0, 5, 7)], ["b"]))
+    >>> rows[0].length, removed
+    (5, ['b'])
+    """
+    kept = _blocks(list(rows))
+    gone = _blocks([Row(key, 0, 0, 0) for key in removed])
+    body = [part for blocks in (kept, gone) for rows in blocks for part in _block(rows)]
+    data = _SIZES.pack(len(kept), len(gone)) + b"".join(body)
+    return _HEADER.pack(_ROWS, _VERSION, 0) + digest(data) + data
+
+
+def decode_rows(data: Buffer) -> tuple[list[Row], list[str]]:
+    """Read what `encode_rows` wrote: rows, and the keys of removed ones."""
+    reader = Reader(data)
+    _read_header(reader, _ROWS)
+    expected = bytes(reader.take(16))
+    if digest(memoryview(data)[_HEADER.size + 16 :]) != expected:
+        raise CorruptFileError("a list of rows is damaged: its digest does not match")
+    kept, gone = reader.unpack(_SIZES)
+    rows = [row for _ in range(kept) for row in _read_block(reader)]
+    removed = [row.key for _ in range(gone) for row in _read_block(reader)]
+    reader.finish()
+    return rows, removed
+
+
+def _blocks(rows: list[Row]) -> list[list[Row]]:
+    return [rows[start : start + 4096] for start in range(0, len(rows), 4096)]
+
+
+def _block(rows: Sequence[Row]) -> Iterable[bytes]:
+    hot, cold = encode_hot(rows), encode_cold(rows)
+    return _SIZES.pack(len(hot), len(cold)), hot, cold
+
+
+def _read_block(reader: Reader) -> list[Row]:
+    hot_size, cold_size = reader.unpack(_SIZES)
+    page = decode_hot(reader.take(hot_size))
+    return page.rows(decode_cold(reader.take(cold_size), len(page)))
+
+
+def _read_header(reader: Reader, magic: bytes) -> int:
+    found: tuple[Any, ...] = reader.unpack(_HEADER)
+    if found[0] != magic:
+        raise CorruptFileError(f"{bytes(found[0])!r} where {magic!r} should begin a block of the key table")
+    if found[1] != _VERSION:
+        raise UnsupportedFormatError(f"the key table has format {found[1]}, this release reads format {_VERSION}")
+    if found[2] > MAX_PAGE_ROWS:
+        raise CorruptFileError(f"a page announces {found[2]} rows, at most {MAX_PAGE_ROWS} are possible")
+    return int(found[2])
+
+
+def _numbers(rows: Sequence[Row], name: str) -> Column:
+    try:
+        return column((getattr(row, name) for row in rows), len(rows))
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"a row has a {name} outside of 0 ... 2^64: {error}") from error
+
+
+def _offset_steps(offsets: Column, numbers: dict[str, Column], key_lengths: Column) -> Column:
+    """Differences of the offsets from where the row before ends, row by row of each pack."""
+    order = np.argsort(numbers["pack"], kind="stable")
+    predicted = offsets[order] - key_lengths[order]
+    ends = offsets[order] + numbers["length"][order] + numbers["tail"][order]
+    predicted[1:] -= ends[:-1]
+    return predicted
+
+
+def _offsets(steps: Column, numbers: dict[str, Column], key_lengths: Column) -> Column:
+    order = np.argsort(numbers["pack"], kind="stable")
+    sizes = numbers["length"][order] + numbers["tail"][order]
+    steps = steps + key_lengths[order]
+    steps[1:] += sizes[:-1]
+    offsets = np.empty_like(steps)
+    offsets[order] = np.cumsum(steps, dtype=np.uint64)
+    return offsets
+
+
+def _check(numbers: dict[str, Column]) -> None:
+    for name, limit in _LIMITS.items():
+        if len(numbers[name]) and int(numbers[name].max()) > limit:
+            raise CorruptFileError(f"a row has {name} {int(numbers[name].max())}, at most {limit} is possible")

@@ -1,0 +1,338 @@
+"""Where does the value of each key stand? The table of keys, shared by local file and remote manifest.
+
+A table is a value: a directory of immutable pages, and on top of it recent changes in memory. Folding the changes in
+rewrites only the pages they touch; a lookup reads at most one page.
+"""
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ebooklet.errors import CorruptFileError
+from ebooklet.format.checksum import digest
+from ebooklet.format.directory import PageEntry, decode_directory, encode_directory
+from ebooklet.format.folding import fold
+from ebooklet.format.order import order_key, prefix_bounds
+from ebooklet.format.pages import (
+    NO_PAGE,
+    ColdPage,
+    HotPage,
+    PageRef,
+    Row,
+    decode_cold,
+    decode_hot,
+    decode_rows,
+    encode_rows,
+)
+
+__all__ = ["NO_PAGE", "PageEntry", "PageRef", "Row", "Table", "decode_rows", "encode_rows", "order_key"]
+
+Read = Callable[[PageRef], bytes]
+Write = Callable[[bytes], PageRef]
+
+PAGE_ROWS = 512
+CACHED_ROWS = 1 << 14
+CACHED_COLD = 4
+
+
+class _Pages:
+    """Reads pages, checks them against the digest that names them, and keeps the last ones used."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[bytes, HotPage] = OrderedDict()
+        self._kept_cold: OrderedDict[bytes, ColdPage] = OrderedDict()
+        self._rows = 0
+
+    def hot(self, entry: PageEntry) -> HotPage:
+        with self._lock:
+            page = self._kept.get(entry.hot.digest)
+            if page is not None:
+                self._kept.move_to_end(entry.hot.digest)
+                return page
+            page = decode_hot(self._checked(entry.hot))
+            if len(page) != entry.rows or page.keys[0] != entry.first:
+                raise CorruptFileError(f"a page of the key table begins with {page.keys[:1]}, expected {entry.first!r}")
+            self.keep(entry.hot.digest, page)
+            return page
+
+    def keep(self, name: bytes, page: HotPage) -> None:
+        with self._lock:
+            self._kept[name] = page
+            self._rows += len(page)
+            while self._rows > CACHED_ROWS and len(self._kept) > 1:
+                self._rows -= len(self._kept.popitem(last=False)[1])
+
+    def cold(self, entry: PageEntry) -> ColdPage:
+        if entry.cold == NO_PAGE:
+            return ColdPage([0] * entry.rows, [b""] * entry.rows)
+        with self._lock:
+            page = self._kept_cold.pop(entry.cold.digest, None)
+            if page is None:
+                page = decode_cold(self._checked(entry.cold), entry.rows)
+            self._kept_cold[entry.cold.digest] = page
+            while len(self._kept_cold) > CACHED_COLD:
+                self._kept_cold.popitem(last=False)
+            return page
+
+    def _checked(self, ref: PageRef) -> bytes:
+        data = self.read(ref)
+        if len(data) != ref.length or digest(data) != ref.digest:
+            raise CorruptFileError(f"a page of the key table at {ref.offset} is damaged: its digest does not match")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """The pages in order, and the order keys at which they begin."""
+
+    page_rows: int
+    single_rows: int
+    entries: tuple[PageEntry, ...]
+    bounds: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, page_rows: int, single_rows: int, entries: Iterable[PageEntry]) -> "_Directory":
+        entries = tuple(entries)
+        bounds = tuple(order_key(entry.first) for entry in entries)
+        if any(one >= other for one, other in pairwise(bounds)):
+            raise CorruptFileError("the pages of the key table are not in order")
+        return cls(page_rows, single_rows, entries, bounds)
+
+
+_Layer = dict[str, Row | None]
+
+
+class Table:
+    """Rows by key, in the order of :func:`order_key`; every change gives a new table.
+
+    Times and notes are columns of their own: ``cold=False`` leaves them 0 and empty, and spares reading them.
+
+    Examples
+    --------
+    >>> table = Table.empty().updated([Row("t/0.0", 200, 90, 7), Row("t/0.1", 320, 80, 8)])
+    >>> table.get("t/0.1").length, table.get("t/0.2"), len(table)
+    (80, None, 2)
+    >>> blobs = []
+    >>> def write(blob):
+    ...     blobs.append(blob)
+    ...     return PageRef(0, len(blobs) - 1, len(blob), digest(blob))
+    >>> flushed, directory = table.flushed(write)
+    >>> again = Table.load(directory, lambda ref: blobs[ref.offset])
+    >>> [row.key for row in again.rows("t/")]
+    ['t/0.0', 't/0.1']
+    """
+
+    __slots__ = ("_count", "_directory", "_layers", "_pages")
+
+    def __init__(self, directory: _Directory, pages: _Pages, layers: tuple[_Layer, ...] = ()) -> None:
+        self._directory = directory
+        self._pages = pages
+        self._layers = layers
+        self._count: int | None = None
+
+    @classmethod
+    def empty(cls, page_rows: int = PAGE_ROWS, *, single_rows: int = 0, read: Read | None = None) -> "Table":
+        """Make a table without rows.
+
+        Parameters
+        ----------
+        page_rows : int
+            The most rows of a page.
+        single_rows : int
+            Up to that many rows the table is kept as one page.
+        read : callable, optional
+            Reads the pages that `flushed` will write.
+        """
+        return cls(_Directory.of(page_rows, max(single_rows, page_rows), ()), _Pages(read or _no_reader))
+
+    @classmethod
+    def load(cls, directory: bytes, read: Read) -> "Table":
+        """Open a table from its directory; pages are read when they are needed.
+
+        Raises
+        ------
+        CorruptFileError
+            If the directory is damaged; the same for a page, when it is read.
+        """
+        page_rows, single_rows, entries = decode_directory(directory)
+        return cls(_Directory.of(page_rows, single_rows, entries), _Pages(read))
+
+    def with_reader(self, read: Read) -> "Table":
+        """Return the same table, whose pages are read in another way."""
+        return Table(self._directory, _Pages(read), self._layers)
+
+    # ---- what is there -------------------------------------------------------------------------------------------
+
+    def get(self, key: str, *, cold: bool = True) -> Row | None:
+        """Return the row of a key."""
+        return self.get_many([key], cold=cold)[0]
+
+    def get_many(self, keys: Sequence[str], *, cold: bool = True) -> list[Row | None]:
+        """Return the rows of keys, None where there is none."""
+        found: list[Row | None] = [None] * len(keys)
+        by_page: dict[int, list[int]] = {}
+        for number, key in enumerate(keys):
+            for layer in reversed(self._layers):
+                if key in layer:
+                    row = layer[key]
+                    found[number] = row if row is None or cold else _hot_only(row)
+                    break
+            else:
+                by_page.setdefault(self.page_of(key), []).append(number)
+        by_page.pop(-1, None)
+        for page, numbers in by_page.items():
+            self._look_up(page, keys, numbers, found, cold)
+        return found
+
+    def _look_up(self, page: int, keys: Sequence[str], numbers: list[int], found: list[Row | None], cold: bool) -> None:
+        entry = self._directory.entries[page]
+        hot = self._pages.hot(entry)
+        places = [(number, place) for number in numbers if (place := hot.index.get(keys[number])) is not None]
+        cold_page = self._pages.cold(entry) if cold and places else None
+        for number, place in places:
+            found[number] = hot.row(place, cold_page)
+
+    def __len__(self) -> int:
+        if self._count is None:
+            changes = self.overlay()
+            total = sum(entry.rows for entry in self._directory.entries)
+            below = Table(self._directory, self._pages).get_many(list(changes), cold=False)
+            replaced = sum(row is not None for row in below)
+            self._count = total - replaced + sum(row is not None for row in changes.values())
+        return self._count
+
+    def rows(self, prefix: str = "", *, cold: bool = True) -> Iterator[Row]:
+        """Iterate over the rows whose keys begin with `prefix`, in order."""
+        changes = self.overlay()
+        above = [row for key, row in changes.items() if row is not None and key.startswith(prefix)]
+        above.sort(key=lambda row: order_key(row.key))
+        below = (row for row in self._stored(prefix, cold) if row.key not in changes and row.key.startswith(prefix))
+        return _merged(above, below, cold)
+
+    def _stored(self, prefix: str, cold: bool) -> Iterator[Row]:
+        for number in self.pages_of(prefix):
+            yield from self.rows_of_page(number, cold=cold)
+
+    def pending(self, *, cold: bool = True) -> Iterator[Row]:
+        """Iterate over the rows that no remote knows: own edits and tombstones, in order; clean pages are not read."""
+        changes = self.overlay()
+        above = [row for row in changes.values() if row is not None and is_pending(row)]
+        above.sort(key=lambda row: order_key(row.key))
+        dirty = [number for number, entry in enumerate(self._directory.entries) if entry.pending]
+        below = (
+            row
+            for number in dirty
+            for row in self.rows_of_page(number, cold=cold)
+            if is_pending(row) and row.key not in changes
+        )
+        return _merged(above, below, cold)
+
+    # ---- pages ---------------------------------------------------------------------------------------------------
+
+    @property
+    def pages(self) -> tuple[PageEntry, ...]:
+        """What the directory says about each page."""
+        return self._directory.entries
+
+    @property
+    def page_rows(self) -> int:
+        """The most rows of a page."""
+        return self._directory.page_rows
+
+    def page_of(self, key: str) -> int:
+        """Number of the page a key belongs to; -1 when it stands before the first page."""
+        return bisect_right(self._directory.bounds, order_key(key)) - 1
+
+    def pages_of(self, prefix: str = "") -> range:
+        """Numbers of the pages that can hold keys beginning with `prefix`."""
+        first, end = prefix_bounds(prefix)
+        start = max(0, bisect_right(self._directory.bounds, first) - 1)
+        stop = len(self.pages) if end is None else bisect_left(self._directory.bounds, end)
+        return range(start, stop)
+
+    def rows_of_page(self, number: int, *, cold: bool = True) -> list[Row]:
+        """Read all rows of a page, without recent changes."""
+        entry = self._directory.entries[number]
+        return self._pages.hot(entry).rows(self._pages.cold(entry) if cold else None)
+
+    # ---- changes -------------------------------------------------------------------------------------------------
+
+    def overlay(self) -> Mapping[str, Row | None]:
+        """Return the changes not yet in pages: rows by key, None for a removed one."""
+        if len(self._layers) == 1:
+            return self._layers[0]
+        return {key: row for layer in self._layers for key, row in layer.items()}
+
+    def updated(self, rows: Iterable[Row] = (), removed: Iterable[str] = ()) -> "Table":
+        """Return a table with rows added or replaced, and others removed; pages are neither read nor written.
+
+        Parameters
+        ----------
+        rows : iterable of Row
+            Complete rows, with time and note; the last one of a key counts.
+        removed : iterable of str
+            Keys to remove; a missing one is no error.
+        """
+        layer: _Layer = {row.key: row for row in rows}
+        layer.update(dict.fromkeys(removed))
+        if not layer:
+            return self
+        layers = list(self._layers)
+        while layers and len(layers[-1]) <= 2 * len(layer):
+            layer = {**layers.pop(), **layer}
+        return Table(self._directory, self._pages, (*layers, layer))
+
+    def flushed(self, write: Write, write_cold: Write | None = None) -> tuple["Table", bytes]:
+        """Fold the changes into pages.
+
+        Parameters
+        ----------
+        write : callable
+            Stores a page and returns its place; called only for pages that are new or changed.
+        write_cold : callable, optional
+            The same for the pages with times and notes; one that returns `NO_PAGE` leaves them out.
+
+        Returns
+        -------
+        Table, bytes
+            The table without changes in memory, and its directory.
+        """
+        directory = self._directory
+        if self._layers:
+            entries = fold(self, self.overlay(), directory.single_rows, write, write_cold or write)
+            directory = _Directory.of(directory.page_rows, directory.single_rows, entries)
+        table = Table(directory, self._pages)
+        return table, encode_directory(directory.page_rows, directory.single_rows, directory.entries)
+
+
+def is_pending(row: Row) -> bool:
+    """Tell whether a row of a local file is unknown to the remote."""
+    return row.version == 0 or row.deleted
+
+
+def _hot_only(row: Row) -> Row:
+    if not row.timestamp and not row.note:
+        return row
+    return Row(row.key, row.offset, row.length, row.crc, row.tail, row.pack, 0, row.version, row.deleted)
+
+
+def _merged(above: list[Row], below: Iterator[Row], cold: bool) -> Iterator[Row]:
+    """Merge two ordered runs of rows."""
+    waiting = [(order_key(row.key), row if cold else _hot_only(row)) for row in reversed(above)]
+    for row in below:
+        if waiting:
+            place = order_key(row.key)
+            while waiting and waiting[-1][0] < place:
+                yield waiting.pop()[1]
+        yield row
+    while waiting:
+        yield waiting.pop()[1]
+
+
+def _no_reader(ref: PageRef) -> bytes:
+    raise CorruptFileError(f"this table cannot read its pages: open it with a reader to reach the one at {ref.offset}")

@@ -1,0 +1,216 @@
+"""What can be read from an open local file, without a lock and from any thread?
+
+A reader is pinned to one commit: its table and everything it names stay readable whatever a writer does.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from ebooklet.errors import CorruptFileError, CorruptValueError
+from ebooklet.format.checksum import Buffer, crc32c
+from ebooklet.format.table import Row, Table
+from ebooklet.local.committing import Pending
+from ebooklet.local.device import Device
+from ebooklet.local.handles import Handle
+from ebooklet.local.opening import Opened, Place
+from ebooklet.local.record import Commit, page_reader, read_extent
+from ebooklet.local.serializers import Serializer, name_of, serializer
+from ebooklet.local.stats import MeteredDevice, Stats
+from ebooklet.local.transaction_file import Transaction
+
+
+class Reader(Handle):
+    """The reading half of a working copy: a commit, and changes of this handle on top of it."""
+
+    def __init__(self, opened: Opened, place: Place | None, *, trust_pickle: bool = False) -> None:
+        super().__init__(str(place.path) if place else opened.device.name)
+        self.stats = Stats()
+        self._place = place
+        self._trust_pickle = trust_pickle
+        self._lock = threading.RLock()
+        self._pending = Pending()
+        self._use(opened.device, opened.commit, opened.transaction)
+
+    def _use(self, device: Device, commit: Commit, transaction: Transaction | None) -> None:
+        """Read from, and write to, this device from now on."""
+        self._device = MeteredDevice(device, self.stats)
+        if transaction is not None:
+            transaction.device = self._device
+        table = commit.table.with_reader(page_reader(self._device.pread))
+        self._commit = Commit(commit.header, commit.committed, commit.record, table)
+        self._transaction = transaction
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """Path of the file, None in memory."""
+        return self._place.path if self._place else None
+
+    @property
+    def writable(self) -> bool:
+        """Whether this handle writes."""
+        return self._transaction is not None
+
+    @property
+    def uuid(self) -> UUID:
+        """Identity of the file."""
+        return self._commit.header.uuid
+
+    @property
+    def value_serializer(self) -> str:
+        """Name of the serializer that the file's header carries."""
+        return name_of(self._commit.header.value_code, self.name)
+
+    @property
+    def serializer(self) -> Serializer:
+        """How values become objects: plain data only where pickle is concerned, unless the caller trusts it."""
+        return serializer(self.value_serializer, trusted=self._trust_pickle)
+
+    @property
+    def commit_number(self) -> int:
+        """Number of the commit this handle sees."""
+        return self._commit.record.number
+
+    @property
+    def changes(self) -> int:
+        """How many changes wait for `commit`."""
+        return len(self._pending)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "writable" if self.writable else "readable"
+        return f"<WorkingCopy {self.name} ({state}, commit {self.commit_number})>"
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def row(self, key: str) -> Row | None:
+        """Return the row of a key (of a deleted one too, if it waits to be pushed)."""
+        return self.rows([key])[0]
+
+    def rows(self, keys: Sequence[str], *, cold: bool = True) -> list[Row | None]:
+        """Return the rows of keys, None where there is none; ``cold=False`` spares times and notes."""
+        return self._rows(keys, cold=cold)
+
+    def _rows(self, keys: Sequence[str], *, cold: bool) -> list[Row | None]:
+        self._check_open()
+        pending, table = self._pending.rows, self._commit.table
+        if not pending:
+            return table.get_many(keys, cold=cold)
+        found = table.get_many([key for key in keys if key not in pending], cold=cold)
+        stored = iter(found)
+        return [pending[key] if key in pending else next(stored) for key in keys]
+
+    def get(self, key: str) -> bytes | None:
+        """Return a stored value: payload and tail."""
+        return self.get_many([key])[0]
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return stored values, None where there is none."""
+        rows = self._rows(keys, cold=False)
+        return [None if row is None or row.deleted else self._value(row) for row in rows]
+
+    def payload(self, key: str) -> bytes | None:
+        """Return the payload of a value, without its tail."""
+        row = self._rows([key], cold=False)[0]
+        return None if row is None or row.deleted else self.payload_of(row)
+
+    def payload_of(self, row: Row) -> bytes:
+        """Return the payload that a row of this handle describes."""
+        self._check_open()
+        data = self._device.pread(row.length, row.offset)
+        self._verify(row, data, data)
+        return data
+
+    def value_of(self, row: Row) -> bytes:
+        """Return payload and tail that a row of this handle describes."""
+        self._check_open()
+        return self._value(row)
+
+    def _value(self, row: Row) -> bytes:
+        data = self._device.pread(row.length + row.tail, row.offset)
+        self._verify(row, data, memoryview(data)[: row.length] if row.tail else data)
+        return data
+
+    def _verify(self, row: Row, data: bytes, payload: Buffer) -> None:
+        if len(payload) != row.length or crc32c(row.key.encode(), payload) != row.crc:
+            self._check_open()
+            short = f"; {len(data)} bytes are left of it" if len(payload) < row.length else ""
+            raise CorruptValueError(
+                f"{self.name}: the value of {row.key!r} is damaged (its checksum does not match{short}); "
+                "write or fetch it again, or copy what is whole with ebooklet.salvage"
+            )
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the keys that begin with `prefix`, in the order of the table."""
+        return (row.key for row in self.iter_rows(prefix, cold=False) if not row.deleted)
+
+    def iter_rows(self, prefix: str = "", *, cold: bool = True) -> Iterator[Row]:
+        """Iterate over rows, deleted ones that wait to be pushed included; ``cold=False`` spares times and notes."""
+        self._check_open()
+        return self._table().rows(prefix, cold=cold)
+
+    def pending(self, *, cold: bool = True) -> Iterator[Row]:
+        """Iterate over the rows that no remote knows: own edits, and deleted keys that a remote still has."""
+        self._check_open()
+        return self._table().pending(cold=cold)
+
+    def _table(self) -> Table:
+        with self._lock:
+            rows = dict(self._pending.rows)
+            table = self._commit.table
+        removed = [key for key, row in rows.items() if row is None]
+        return table.updated((row for row in rows.values() if row is not None), removed)
+
+    def __len__(self) -> int:
+        self._check_open()
+        with self._lock:
+            rows = dict(self._pending.rows)
+            live, table = self._commit.record.live, self._commit.table
+        before = table.get_many(list(rows), cold=False)
+        lost = sum(row is not None and not row.deleted for row in before)
+        return live - lost + sum(row is not None and not row.deleted for row in rows.values())
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, key: str) -> bool:
+        row = self._rows([key], cold=False)[0]
+        return row is not None and not row.deleted
+
+    # -- state and metadata ------------------------------------------------------------------------------------------
+
+    def state(self, name: str) -> bytes | None:
+        """Return a named blob kept beside the values."""
+        self._check_open()
+        if name in self._pending.states:
+            return self._pending.states[name]
+        extent = self._commit.record.states.get(name)
+        if extent is None:
+            return None
+        return read_extent(self._device.pread, extent, self._commit.committed, f"{self.name}: state {name!r}")
+
+    def get_metadata(self) -> Any:
+        """Return the JSON value of Booklet's metadata slot, None when there is none."""
+        self._check_open()
+        if self._pending.metadata is not None:
+            return json.loads(json.dumps(self._pending.metadata.value))
+        extent = self._commit.record.metadata
+        if extent is None:
+            return None
+        data = read_extent(self._device.pread, extent, self._commit.committed, f"{self.name}: the metadata block")
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise CorruptFileError(f"{self.name}: the metadata are no JSON ({error})") from error
+
+    @property
+    def metadata_timestamp(self) -> int | None:
+        """When the committed metadata were set (microseconds since the epoch), None without any."""
+        return self._commit.record.metadata_timestamp if self._commit.record.metadata else None

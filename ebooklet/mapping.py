@@ -1,0 +1,259 @@
+"""What does a user of a synced key-value file touch?"""
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from ebooklet.changes import Changes
+from ebooklet.errors import UntrustedFileError
+from ebooklet.format.checksum import Buffer
+from ebooklet.local.serializers import Serializer
+from ebooklet.synced import SyncedFile, Write
+from ebooklet.times import microseconds
+
+# The names the released package gives to the kinds of databases.
+TYPES = {"ebooklet": "EVariableLengthValue", "rcg": "RemoteConnGroup"}
+# While iterating, as many values are read together:
+BATCH_KEYS = 4096
+BATCH_BYTES = 32 << 20
+
+_MISSING = object()
+
+
+class EBooklet(SyncedFile, MutableMapping[str, Any]):
+    """A persistent dictionary with str keys, in one local file and in step with S3.
+
+    Made by :func:`ebooklet.open`. Values come from the remote when they are first touched; what is written stays local
+    until ``push()``. Leaving ``with`` commits to the local file, an exception rolls back to the last ``sync()``.
+
+    Examples
+    --------
+    >>> import ebooklet, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> remote = f"file://{folder}/store/db.blt"
+    >>> with ebooklet.open(remote, f"{folder}/mine.blt", "c", value_serializer="json") as db:
+    ...     db["stations"] = ["north", "south"]
+    ...     result = db.push()
+    >>> with ebooklet.open(remote, f"{folder}/yours.blt") as db:
+    ...     db["stations"], len(db), "west" in db
+    (['north', 'south'], 1, False)
+    """
+
+    def __init__(self, serializer: Serializer, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._serializer = serializer
+
+    # ---- reading -----------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key, _MISSING)
+        if value is _MISSING:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of `key`, or `default` when there is none."""
+        data = self.get_payload(_checked(key))
+        return default if data is None else self._decode(key, data)
+
+    def get_items(self, keys: Iterable[str], default: Any = None) -> Iterator[tuple[str, Any]]:
+        """Iterate over ``(key, value)`` of `keys`, fetching together what is not here.
+
+        Parameters
+        ----------
+        keys
+            The keys, in the order wanted.
+        default
+            The value of keys that do not exist.
+        """
+        for some in self._batches(map(_checked, keys)):
+            for key, data in zip(some, self.get_payloads(some), strict=True):
+                yield key, default if data is None else self._decode(key, data)
+
+    def load_items(self, keys: Iterable[str] | None = None, *, progress: Any = None) -> dict[str, Exception]:
+        """Bring values into the local file without returning them.
+
+        Parameters
+        ----------
+        keys
+            Which; all of them by default.
+        progress
+            True for a bar, or a function called with the bytes done and in all.
+
+        Returns
+        -------
+        dict
+            Failures by key; empty when everything is here.
+        """
+        return self.load([_checked(key) for key in keys] if keys is not None else None, progress=progress)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.has([key])[0]
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __iter__(self) -> Iterator[str]:
+        return self.iter_keys()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of ``(key, value)``; iterating fetches what is not here in large requests."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the values; iterating fetches what is not here in large requests."""
+        return _Values(self)
+
+    def timestamps(self, include_value: bool = False) -> Iterator[tuple[Any, ...]]:
+        """Iterate over ``(key, timestamp)``, with `include_value` over ``(key, timestamp, value)``.
+
+        Timestamps are integers, microseconds since the epoch.
+        """
+        keys = list(self.iter_keys())
+        stamps = zip(keys, self.payload_timestamps(keys), strict=True)
+        if not include_value:
+            return iter(stamps)
+        return ((*pair, value) for pair, (_, value) in zip(stamps, self.get_items(keys), strict=True))
+
+    def get_timestamp(
+        self, key: str, include_value: bool = False, decode_value: bool = True, default: Any = None
+    ) -> Any:
+        """Return when the value of `key` was written, as microseconds since the epoch.
+
+        Parameters
+        ----------
+        key
+            The key.
+        include_value
+            Return ``(timestamp, value)``.
+        decode_value
+            Decode the value; otherwise its bytes are returned.
+        default
+            Returned when there is no such key.
+        """
+        (stamp,) = self.payload_timestamps([_checked(key)])
+        if stamp is None:
+            return default
+        if not include_value:
+            return stamp
+        data = self.get_payload(key)
+        if data is None:
+            return default
+        return stamp, self._decode(key, data) if decode_value else data
+
+    # ---- writing -----------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.set(key, value)
+
+    def set(
+        self, key: str, value: Any, timestamp: int | str | datetime | None = None, encode_value: bool = True
+    ) -> None:
+        """Write a value.
+
+        Parameters
+        ----------
+        key
+            The key, any non-empty str.
+        value
+            What the serializer of the file can encode, or bytes with ``encode_value=False``.
+        timestamp
+            When it was made: microseconds since the epoch, an ISO string with a time zone, or an aware datetime.
+        encode_value
+            False to store the bytes as they are.
+        """
+        data = self._encode(_checked(key), value) if encode_value else _bytes_of(key, value)
+        self.set_payloads([Write(key, data, timestamp=microseconds(timestamp))])
+
+    def update(self, other: Any = (), /, **kwargs: Any) -> None:
+        """Write all values of a mapping, of pairs, or of keywords."""
+        pairs = other.items() if isinstance(other, Mapping) else other
+        items = [(_checked(key), value) for key, value in (*pairs, *kwargs.items())]
+        self.set_payloads(Write(key, self._encode(key, value)) for key, value in items)
+
+    def set_timestamp(self, key: str, timestamp: int | str | datetime) -> None:
+        """Change when the value of `key` was written."""
+        data = self.get_payload(_checked(key))
+        if data is None:
+            raise KeyError(key)
+        self.set_payloads([Write(key, data, timestamp=microseconds(timestamp))])
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.delete_payloads([key])
+
+    def clear(self) -> None:
+        """Delete every key; until a push, ``changes().discard()`` brings them back."""
+        self.delete_payloads(list(self.iter_keys()))
+
+    def changes(self) -> Changes:
+        """Return everything that is not yet pushed, edits of earlier handles included."""
+        return Changes(self)
+
+    @property
+    def type(self) -> str:
+        """What kind of database this is, by the names of the released package."""
+        return TYPES.get(self.kind, self.kind)
+
+    # ---- one value ---------------------------------------------------------------------------------------------
+
+    def _batches(self, keys: Iterable[str]) -> Iterator[list[str]]:
+        """Cut `keys` so that the values of one part fit in memory and travel together."""
+        remaining = iter(keys)
+        while some := list(islice(remaining, BATCH_KEYS)):
+            first, nbytes = 0, 0
+            for number, size in enumerate(self.sizes(some)):
+                nbytes += size or 0
+                if nbytes >= BATCH_BYTES:
+                    yield some[first : number + 1]
+                    first, nbytes = number + 1, 0
+            if first < len(some):
+                yield some[first:]
+
+    def _encode(self, key: str, value: Any) -> Buffer:
+        if self._serializer.dumps is bytes:  # which would make zeros of an int
+            return _bytes_of(key, value)
+        return _bytes_of(key, self._serializer.dumps(value))
+
+    def _decode(self, key: str, data: bytes) -> Any:
+        try:
+            return self._serializer.loads(data)
+        except UntrustedFileError as error:
+            raise UntrustedFileError(f"key {key!r} of {self.name}: {error}") from None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else ("writing" if self.writable else "reading")
+        return f"<{type(self).__name__} {self.name} with {self.remote_uri}, {state}>"
+
+
+class _Items(ItemsView[str, Any]):
+    _mapping: EBooklet
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return self._mapping.get_items(self._mapping.iter_keys())
+
+
+class _Values(ValuesView[Any]):
+    _mapping: EBooklet
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value for _, value in self._mapping.get_items(self._mapping.iter_keys()))
+
+
+def _checked(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"key {key!r} is a {type(key).__name__}: keys are str")
+    if not key:
+        raise ValueError("a key needs at least one character")
+    return key
+
+
+def _bytes_of(key: str, data: object) -> Buffer:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(
+            f"value of {key!r} is a {type(data).__name__}, the file stores bytes: "
+            "choose value_serializer= ('json', 'msgpack', 'pickle', ...) when creating it"
+        )
+    return data

@@ -1,0 +1,234 @@
+"""How is a synced file opened?"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ebooklet.assembly import Assembly
+from ebooklet.cache import cache_path
+from ebooklet.connection import Connection, S3Connection, as_connection
+from ebooklet.groups import RemoteConnGroup
+from ebooklet.local.serializers import PICKLES, Serializer
+from ebooklet.local.working_copy import Flag
+from ebooklet.mapping import EBooklet
+from ebooklet.offline import offline_store
+from ebooklet.publishing import Place
+from ebooklet.stores.wrappers import CountingStore
+from ebooklet.synced import OnError
+
+B = TypeVar("B", bound=EBooklet)
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "<the cache folder>"
+
+
+DEFAULT_CACHE: Final = _Default()
+Cache = str | os.PathLike[str] | None | _Default
+
+
+def open_ebooklet(
+    remote_conn: Connection | str | Mapping[str, Any],
+    file_path: str | os.PathLike[str] | None = None,
+    flag: Flag = "r",
+    value_serializer: str | Any | None = None,
+    n_buckets: int | None = None,
+    buffer_size: int | None = None,
+    num_groups: int | None = None,
+    lock_timeout: float = 300,
+    force_lock: bool = False,
+    offline: bool | str = False,
+    push_packers: int = 1,
+    *,
+    group_bytes: int | None = None,
+    cache: Cache = DEFAULT_CACHE,
+    on_error: OnError = "rollback",
+    kind: str = "ebooklet",
+) -> EBooklet:
+    """Open a key-value file that is in step with a remote.
+
+    Parameters
+    ----------
+    remote_conn
+        Where the remote is: an `S3Connection`, its parameters as a dict, a URL (``s3://bucket/key``, ``https://...``,
+        ``file:///folder/key``), or an entry of a connection group.
+    file_path
+        The local file; without one it lives in the cache folder. A file made with plain Booklet will do.
+    flag
+        ``'r'`` read, ``'w'`` write, ``'c'`` write and make it if there is none, ``'n'`` write a new one, which
+        replaces the remote with the next push.
+    value_serializer
+        How values become bytes, when the file is made: a name of Booklet's, or an object with `dumps` and `loads`.
+        Pickled values of existing files are unpickled only if ``'pickle'`` is asked for here.
+    n_buckets
+        About how many keys there will be.
+    buffer_size, force_lock, push_packers
+        Accepted for scripts made for the released package.
+    num_groups, group_bytes
+        Into how many objects, or objects of which size (16 MiB), a push packs its values.
+    lock_timeout
+        Seconds to wait for another process that writes to the same file.
+    offline
+        True: use what is in the local file only; ``'auto'``: do so when the remote cannot be reached.
+    cache
+        Another cache folder; None keeps everything in memory. Only without `file_path`.
+    on_error
+        ``'rollback'``: an exception that leaves ``with`` drops what was written since the last `sync`;
+        ``'keep'`` commits it to the local file.
+    kind
+        What the database holds; other packages store theirs under names of their own.
+
+    Returns
+    -------
+    EBooklet
+
+    Raises
+    ------
+    RemoteMissingError
+        If the flag needs a remote, or a local file, and there is neither.
+    UUIDMismatchError
+        If local file and remote are different databases.
+    TypeError
+        If the remote holds something else.
+
+    Examples
+    --------
+    >>> import ebooklet, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with ebooklet.open(f"file://{folder}/store/db.blt", f"{folder}/db.blt", "c", "str") as db:
+    ...     db["name"] = "value"
+    ...     db.push().updated
+    True
+    """
+    assembly = _assembly(
+        kind, remote_conn, file_path, flag, value_serializer, n_buckets, num_groups, lock_timeout, offline,
+        push_packers, group_bytes, cache,
+    )  # fmt: skip
+    return _opened(EBooklet, assembly, flag, value_serializer, on_error)
+
+
+def open_rcg(
+    remote_conn: Connection | str | Mapping[str, Any],
+    file_path: str | os.PathLike[str] | None = None,
+    flag: Flag = "r",
+    n_buckets: int | None = None,
+    buffer_size: int | None = None,
+    num_groups: int | None = None,
+    lock_timeout: float = 300,
+    force_lock: bool = False,
+    offline: bool | str = False,
+    push_packers: int = 1,
+    *,
+    group_bytes: int | None = None,
+    cache: Cache = DEFAULT_CACHE,
+    on_error: OnError = "rollback",
+) -> RemoteConnGroup:
+    """Open a group of connections to remote databases; parameters as for :func:`open_ebooklet`.
+
+    Examples
+    --------
+    >>> import ebooklet, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> member = f"file://{folder}/store/db.blt"
+    >>> with ebooklet.open(member, f"{folder}/db.blt", "c", "str") as db:
+    ...     pushed = db.push()
+    >>> with ebooklet.open_rcg(f"file://{folder}/store/group.rcg", f"{folder}/group.rcg", "c") as group:
+    ...     group.add(member, key="first")
+    ...     list(group)
+    ['first']
+    """
+    assembly = _assembly(
+        "rcg", remote_conn, file_path, flag, None, n_buckets, num_groups, lock_timeout, offline,
+        push_packers, group_bytes, cache,
+    )  # fmt: skip
+    return _opened(RemoteConnGroup, assembly, flag, None, on_error)
+
+
+def open(  # noqa: A001
+    remote_conn: Connection | str | Mapping[str, Any],
+    file_path: str | os.PathLike[str] | None = None,
+    flag: Flag = "r",
+    *args: Any,
+    remote_conn_group: bool = False,
+    **options: Any,
+) -> EBooklet:
+    """Open a key-value file, or with ``remote_conn_group=True`` a group of connections.
+
+    See :func:`open_ebooklet` and :func:`open_rcg` for the other parameters.
+    """
+    opener = open_rcg if remote_conn_group else open_ebooklet
+    return opener(remote_conn, file_path, flag, *args, **options)
+
+
+def _opened(
+    handle: type[B], assembly: Assembly, flag: Flag, value_serializer: str | Any | None, on_error: OnError
+) -> B:
+    if on_error not in ("rollback", "keep"):
+        raise ValueError(f"on_error={on_error!r}: choose 'rollback' or 'keep'")
+    parts = assembly.open(flag)
+    serializer = parts.loader.local.serializer
+    if value_serializer is not None and not isinstance(value_serializer, str):
+        serializer = Serializer("bytes", value_serializer.dumps, value_serializer.loads)
+    return handle(serializer, parts.loader, parts.edits, parts.publisher, writable=flag != "r", on_error=on_error)
+
+
+def _assembly(
+    kind: str,
+    remote_conn: Connection | str | Mapping[str, Any],
+    file_path: str | os.PathLike[str] | None,
+    flag: Flag,
+    value_serializer: str | Any | None,
+    n_buckets: int | None,
+    num_groups: int | None,
+    lock_timeout: float,
+    offline: bool | str,
+    push_packers: int,
+    group_bytes: int | None,
+    cache: Cache,
+) -> Assembly:
+    _check_flag(flag)
+    for name, number in {"num_groups": num_groups, "group_bytes": group_bytes, "push_packers": push_packers}.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name}={number}: at least 1 is needed")
+    connection = as_connection(remote_conn)
+    store = CountingStore(offline_store(connection.store(writable=flag != "r"), offline), log=False)
+    return Assembly(
+        place=Place(connection, store, kind, group_bytes, num_groups),
+        path=_local_path(connection, file_path, cache),
+        serializer=_serializer_name(value_serializer),
+        new_serializer="json" if kind == "rcg" else "bytes",
+        lock_timeout=lock_timeout,
+        expected_keys=n_buckets,
+        trust_pickle=isinstance(value_serializer, str) and value_serializer in PICKLES,
+        disposable=file_path is None,
+    )
+
+
+def _check_flag(flag: str) -> None:
+    if flag not in ("r", "w", "c", "n"):
+        raise ValueError(
+            f"flag={flag!r}: choose 'r' (read), 'w' (write to an existing database; mode 'a' or 'r+' elsewhere), "
+            "'c' (the same, made when missing), or 'n' (new, replaces what is there; mode 'w' elsewhere)"
+        )
+
+
+def _serializer_name(value_serializer: str | Any | None) -> str | None:
+    if value_serializer is None or isinstance(value_serializer, str):
+        return value_serializer
+    if not (hasattr(value_serializer, "dumps") and hasattr(value_serializer, "loads")):
+        raise TypeError(f"value_serializer={value_serializer!r}: give a name, or an object with dumps and loads")
+    return "bytes"
+
+
+def _local_path(connection: Connection, file_path: str | os.PathLike[str] | None, cache: Cache) -> Path | None:
+    if file_path is not None:
+        return Path(file_path).expanduser()
+    if cache is None:
+        return None
+    if isinstance(connection, S3Connection) and connection.bucket:
+        identity = (connection.endpoint_url or "", connection.bucket, connection.db_key)
+    else:
+        identity = (connection.uri, "", connection.db_key)
+    return cache_path(*identity, folder=None if isinstance(cache, _Default) else cache)

@@ -1,0 +1,132 @@
+"""What is the place of a remote database, and which places are there besides S3?"""
+
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import quote
+
+from ebooklet.stores.folder import FolderStore
+from ebooklet.stores.memory import MemoryStore
+from ebooklet.stores.protocol import ObjectStore
+from ebooklet.uri import check_db_key
+
+
+@runtime_checkable
+class Connection(Protocol):
+    """The place of one remote database; making one sends nothing."""
+
+    @property
+    def db_key(self) -> str:
+        """Key of the database in its store."""
+
+    @property
+    def uri(self) -> str:
+        """Where the database is, for messages; never with credentials."""
+
+    @property
+    def threads(self) -> int:
+        """Requests that may be in flight."""
+
+    @property
+    def single_writer(self) -> bool:
+        """Whether the user vouches for being the only writer, for servers without conditional writes."""
+
+    def store(self, writable: bool = False) -> ObjectStore:
+        """The store that holds the database; cheap to ask for, as connections to a server are kept open."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What makes this connection, without credentials; `as_connection` takes it back."""
+
+
+class FolderConnection:
+    """The place of a database in a folder used as an object store.
+
+    Parameters
+    ----------
+    folder : str
+        Absolute path.
+    db_key : str
+        Key of the database in it.
+    threads : int
+        Files that may be read or written at once.
+
+    Examples
+    --------
+    >>> FolderConnection("/scratch/data", "x.cfdb").uri
+    'file:///scratch/data/x.cfdb'
+    """
+
+    single_writer = False
+
+    def __init__(self, folder: str, db_key: str, *, threads: int = 10) -> None:
+        self.folder = folder
+        self.db_key = check_db_key(db_key)
+        self.threads = threads
+
+    @property
+    def uri(self) -> str:
+        """Where the database is."""
+        root = self.folder.rstrip("/")
+        return f"file://{quote(root if root.startswith('/') or not root else f'/{root}')}/{quote(self.db_key)}"
+
+    def store(self, writable: bool = False) -> ObjectStore:
+        """The folder."""
+        return FolderStore(self.folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What makes this connection."""
+        return {"db_url": self.uri}
+
+    def __repr__(self) -> str:
+        return f"FolderConnection({self.uri!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FolderConnection):
+            return NotImplemented
+        return self.uri == other.uri
+
+    def __hash__(self) -> int:
+        return hash(self.uri)
+
+
+class StoreConnection:
+    """The place of a database in a store at hand: in memory, or wrapped to be counted or made to fail.
+
+    Parameters
+    ----------
+    db_key : str
+        Key of the database.
+    store : ObjectStore, optional
+        Where it lies; a new store in memory without it.
+    threads : int
+        Requests that may be in flight.
+    single_writer : bool
+        Vouches that nobody else writes.
+
+    Examples
+    --------
+    >>> StoreConnection("x.cfdb")
+    StoreConnection('memory://store/x.cfdb')
+    """
+
+    def __init__(
+        self, db_key: str, store: ObjectStore | None = None, *, threads: int = 10, single_writer: bool = False
+    ) -> None:
+        self.db_key = check_db_key(db_key)
+        self.threads = threads
+        self.single_writer = single_writer
+        self._store = MemoryStore() if store is None else store
+
+    @property
+    def uri(self) -> str:
+        """Where the database is, for messages."""
+        return f"{self._store.uri}/{self.db_key}"
+
+    def store(self, writable: bool = False) -> ObjectStore:
+        """The store at hand."""
+        return self._store
+
+    def to_dict(self) -> dict[str, Any]:
+        """Refuse: a store at hand cannot be written down."""
+        raise TypeError(f"{self!r} only lives in this process: there are no parameters to make it elsewhere")
+
+    def __repr__(self) -> str:
+        return f"StoreConnection({self.uri!r})"

@@ -1,0 +1,1 @@
+"""What to read, what to write, what conflicts? Pure: plans are printable values."""

@@ -1,0 +1,302 @@
+"""What can be done with the remote of a local file? Push, pull, discard, delete, copy."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ebooklet.connection import Connection, as_connection
+from ebooklet.edits import REPLACE_STATE, Edits
+from ebooklet.errors import OfflineError, PushError, RemoteMissingError, StoreError, UUIDMismatchError
+from ebooklet.kept_pages import KeptPages
+from ebooklet.loading import Loader
+from ebooklet.local.working_copy import WorkingCopy
+from ebooklet.progress import Progress, reporting
+from ebooklet.stores.wrappers import CountingStore
+from ebooklet.sync.contract import OnConflict, PushOptions
+from ebooklet.sync.copy import copy_database
+from ebooklet.sync.delete import delete_database
+from ebooklet.sync.moving import Pending, move
+from ebooklet.sync.push import push
+from ebooklet.sync.resume import resolve_push
+from ebooklet.sync.version import RemoteVersion, find_version, open_version
+from ebooklet.unpublished import Unpublished
+
+log = logging.getLogger("ebooklet")
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What a push did; true when it published something and nothing failed.
+
+    Attributes
+    ----------
+    updated : bool
+        Whether there is a new version of the remote.
+    failures : dict
+        Always empty: a push succeeds as a whole or raises. Kept for scripts that look at it.
+    n_keys : int
+        Keys that were set or removed.
+    n_objects, nbytes : int
+        Objects written and their bytes.
+    n_requests : int
+        Requests sent.
+    seconds : float
+        How long it took.
+    version : str
+        Id of the current version.
+    """
+
+    updated: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    n_keys: int = 0
+    n_objects: int = 0
+    nbytes: int = 0
+    n_requests: int = 0
+    seconds: float = 0.0
+    version: str = ""
+
+    def __bool__(self) -> bool:
+        return self.updated and not self.failures
+
+    def __str__(self) -> str:
+        if not self.updated:
+            return "nothing to push"
+        return f"pushed {self.n_keys} keys: {self.n_objects} objects, {self.nbytes} bytes, {self.n_requests} requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the remote of a file is, and how it is pushed there unless the caller says otherwise.
+
+    Attributes
+    ----------
+    connection : Connection
+        As it was given.
+    store : CountingStore
+        The store, offline perhaps; it counts what this handle sends and receives.
+    kind : str
+        What a database made here holds.
+    group_bytes, num_groups
+        Size or number of packed objects.
+    """
+
+    connection: Connection
+    store: CountingStore
+    kind: str = "ebooklet"
+    group_bytes: int | None = None
+    num_groups: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the database in its store."""
+        return self.connection.db_key
+
+    @property
+    def uri(self) -> str:
+        """For messages."""
+        return self.connection.uri
+
+
+class Publisher:
+    """Moves a local file and its remote towards each other.
+
+    Parameters
+    ----------
+    place
+        The remote.
+    loader, edits
+        The two sides of the local file.
+    base
+        The version of the remote that edits are based on; None when there is none.
+    """
+
+    def __init__(self, place: Place, loader: Loader, edits: Edits, base: RemoteVersion | None) -> None:
+        self.place = place
+        self.base = base
+        self.detached = False
+        self._loader = loader
+        self._edits = edits
+        self._pages = KeptPages(loader.local)
+        self._adopt(base)
+
+    def push(
+        self,
+        *,
+        message: str = "",
+        tag: str | None = None,
+        inline: Iterable[str] | Callable[[], Iterable[str]] = (),
+        num_groups: int | None = None,
+        group_bytes: int | None = None,
+        on_conflict: OnConflict = "raise",
+        progress: Progress = None,
+    ) -> PushResult:
+        """Publish everything pending as one commit."""
+        started = time.monotonic()
+        store, before = self.place.store, self.place.store.counts.total
+        with reporting(progress, f"push {self.place.uri}") as report:
+            try:
+                taken_up = self.resolve()
+                options = PushOptions(
+                    uuid=self._loader.local.uuid,
+                    kind=self.place.kind,
+                    serializer=self._loader.local.value_serializer,
+                    message=message,
+                    tag=tag,
+                    metadata=self._edits.metadata if self.base else self._edits.first_metadata,
+                    replace=self._edits.replaces,
+                    inline=tuple(inline() if callable(inline) else inline),
+                    group_bytes=group_bytes if group_bytes is not None else self.place.group_bytes,
+                    num_groups=num_groups if num_groups is not None else self.place.num_groups,
+                    guards=self._edits.guards(),
+                    on_conflict=on_conflict,
+                    single_writer=self.place.connection.single_writer,
+                    progress=report,
+                )
+                result = push(store, self.place.key, self._edits, self.base, options)
+            except StoreError as error:
+                raise PushError(
+                    f"the push to {self.place.uri} failed: {error}. Every pending change is kept in "
+                    f"{self._loader.local.name}; push() again"
+                ) from error
+        self._follow(result.version)
+        self.detached = False
+        return PushResult(
+            updated=bool(result) or taken_up,
+            n_keys=len(result.rows) + len(result.removed),
+            n_objects=result.objects,
+            nbytes=result.nbytes,
+            n_requests=store.counts.total - before,
+            seconds=time.monotonic() - started,
+            version=result.version.snapshot.id.hex(),
+        )
+
+    def resolve(self) -> bool:
+        """Find out what became of a push that was cut short; True when it had committed."""
+        if not self._edits.push_in_progress:
+            return False
+        current = find_version(self.place.store, self.place.key)
+        result = resolve_push(self._edits, current)
+        if result is None:
+            return False
+        self._edits.settle(result)
+        self._follow(result.version)
+        log.info("an earlier push to %s had committed before it was cut short", self.place.uri)
+        return True
+
+    def pull(self, on_conflict: OnConflict = "raise") -> bool:
+        """Move to the newest version and keep pending changes on top of it; False when there is no newer one."""
+        local, edits = self._loader.local, self._edits
+        if not local.writable:
+            return self._follow_file()
+        self._loader.flush()
+        self.resolve()
+        current = open_version(self.place.store, self.place.key, edits.base)
+        if self.base is not None and current.snapshot.id == self.base.snapshot.id:
+            return False
+        check_identity(current, local.name, local.uuid)
+        pending = Pending(tuple(edits.pending()), edits.guards(), edits.metadata, edits.replaces)
+        left = move(pending, self.base, current, on_conflict)
+        if left.dropped:
+            edits.discard(left.dropped)
+        edits.forget_metadata(left.dropped_metadata)
+        edits.rest_on(current.cached)
+        local.commit()
+        return self._follow(current)
+
+    def _follow_file(self) -> bool:
+        """Move a reader to the newest commit of its file and the version that goes with it; if that fails, nowhere."""
+        local = self._loader.local
+        with ExitStack() as stack:
+            now = local
+            with suppress(FileNotFoundError):
+                now = stack.enter_context(WorkingCopy.open(local.path, "r"))
+            version = newest(self.place, Edits(now))
+            if version is not None:
+                check_identity(version, local.name, now.uuid)
+        moved = self._follow(version)  # before the rows, which may have been published by it
+        return local.refresh() or moved
+
+    def _follow(self, version: RemoteVersion | None) -> bool:
+        """Read from this version from now on; False when it is the one read so far."""
+        same = version is not None and self.base is not None and version.snapshot.id == self.base.snapshot.id
+        self._adopt(version)
+        self.base = version
+        self._loader.pin(Unpublished() if version is None or self._edits.replaces else version)
+        return not same
+
+    def _adopt(self, version: RemoteVersion | None) -> None:
+        """Let a version find pages of its key table in the local file."""
+        if version is not None and version.pages is not self._pages:
+            self._pages.update(version.pages)
+            version.pages = self._pages
+
+    def keep_pages(self) -> None:
+        """Keep pages of the key table that arrived in the local file, if it is not busy."""
+        if self.base is not None:
+            self._pages.save(self.base)
+
+    def discard(self, keys: Iterable[str] | None = None) -> int:
+        """Give up pending changes; what was fetched stays."""
+        if keys is None and self._edits.replaces:
+            self._edits.set_state(REPLACE_STATE, None)
+        dropped = self._edits.discard(keys)
+        self._follow(self.base)
+        return dropped
+
+    def delete(self) -> int:
+        """Delete the remote; what is in the local file becomes pending, to be published again when asked."""
+        copies, lost = self._loader.copies()
+        if lost:
+            log.warning(
+                "%s: %d values were never loaded into %s and are gone with it",
+                self.place.uri, lost, self._loader.local.name,
+            )  # fmt: skip
+        metadata = self._edits.metadata
+        if metadata is None and self.base is not None and not self._edits.replaces:
+            metadata = self.base.snapshot.metadata or None
+        number = delete_database(self.place.store, self.place.key, self.base.uuid if self.base is not None else None)
+        self._edits.detach(copies, metadata)
+        self._follow(None)
+        self.detached = True
+        log.info("deleted %s: %d objects", self.place.uri, number)
+        return number
+
+    def copy(self, remote_conn: object, *, overwrite: bool = False, progress: Progress = None) -> RemoteVersion:
+        """Copy the version this file is based on to another place."""
+        if self.base is None:
+            raise RemoteMissingError(f"there is nothing at {self.place.uri} to be copied; push() first")
+        target = as_connection(remote_conn)
+        with reporting(progress, f"copy {self.place.uri}") as report:
+            return copy_database(
+                self.base,
+                target.store(writable=True),
+                target.db_key,
+                overwrite=overwrite,
+                single_writer=target.single_writer,
+                progress=report,
+            )
+
+
+def newest(place: Place, edits: Edits) -> RemoteVersion | None:
+    """Return the version a handle reads: the one its pending edits are based on, else the newest; None without any."""
+    base = edits.base
+    if base is not None and edits:
+        return RemoteVersion(place.store, place.key, base)
+    try:
+        return open_version(place.store, place.key, base)
+    except (RemoteMissingError, OfflineError):
+        if base is None:
+            return None
+        raise
+
+
+def check_identity(version: RemoteVersion, name: str, uuid: UUID) -> None:
+    """Refuse to join a local file and a remote that are different databases."""
+    if version.uuid != uuid:
+        raise UUIDMismatchError(
+            f"{name} is the database {uuid}, {version.place} is {version.uuid}: give another file_path, or open with "
+            "flag 'n' to replace what is there"
+        )

@@ -1,0 +1,130 @@
+"""How is a bucket reached, and as whom?"""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ebooklet.errors import InvalidURLError
+from ebooklet.uri import is_url, split_http
+
+AddressingStyle = Literal["auto", "path", "virtual"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys given by hand; never shown."""
+
+    access_key_id: str = field(repr=False)
+    access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """Everything but the keys that a connection to a bucket needs.
+
+    Attributes
+    ----------
+    bucket : str
+        Name of the bucket.
+    endpoint_url : str or None
+        Server; None = AWS, or what the configuration of boto3 says.
+    region, profile : str or None
+        Override the configuration of boto3.
+    anonymous : bool or None
+        True: unsigned requests, False: credentials are needed, None: unsigned when none are found.
+    expects_keys : bool
+        The connection was made with keys of its own, which were lost on the way to this process.
+    addressing_style : {'auto', 'path', 'virtual'} or None
+        None = path-style at an endpoint of one's own, else boto3's choice.
+    threads : int
+        Requests that may be in flight.
+    connect_timeout, read_timeout : float
+        Seconds for a connection, and between two pieces of an answer.
+    retries : int
+        Attempts after the first one.
+    deadline : float
+        Seconds after which an operation is not tried again.
+    verify : bool or str
+        Whether TLS certificates are checked, or the file of the authorities.
+    """
+
+    bucket: str
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    anonymous: bool | None = None
+    expects_keys: bool = False
+    addressing_style: AddressingStyle | None = None
+    threads: int = 10
+    connect_timeout: float = 10
+    read_timeout: float = 60
+    retries: int = 3
+    deadline: float = 300
+    verify: bool | str = True
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "connect_timeout", "read_timeout", "deadline"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name}={value!r}: it has to be more than 0")
+        if self.retries < 0:
+            raise ValueError(f"retries={self.retries!r}: it has to be 0 or more")
+        if self.addressing_style is not None and self.addressing_style not in get_args(AddressingStyle):
+            raise ValueError(f"addressing_style={self.addressing_style!r}: use one of {get_args(AddressingStyle)}")
+
+
+_kept: dict[str, Credentials] = {}
+_lock = threading.Lock()
+
+
+def keep_credentials(connection_id: str, credentials: Credentials) -> None:
+    """Remember the keys of a connection in this process and the processes forked from it."""
+    with _lock:
+        _kept[connection_id] = credentials
+
+
+def kept_credentials(connection_id: str) -> Credentials | None:
+    """The keys of a connection, if it was made in this process or the one it was forked from."""
+    with _lock:
+        return _kept.get(connection_id)
+
+
+def one_of(**spellings: str | None) -> str | None:
+    """The value of a parameter that may be spelled in several ways.
+
+    Examples
+    --------
+    >>> one_of(db_key=None, object_key="x.cfdb")
+    'x.cfdb'
+    """
+    given = {name: value for name, value in spellings.items() if value is not None}
+    if len(set(given.values())) > 1:
+        raise ValueError(f"{' and '.join(f'{name}=' for name in given)} mean the same and differ: give one of them")
+    return next(iter(given.values()), None)
+
+
+def credentials_from(access_key_id: str | None, access_key: str | None, token: str | None) -> Credentials | None:
+    """Keys from what was given of them; they are needed together."""
+    if access_key_id and access_key:
+        return Credentials(access_key_id, access_key, token or None)
+    if access_key_id or access_key:
+        missing = "access_key=" if access_key_id else "access_key_id="
+        raise ValueError(f"access_key_id= and access_key= belong together; missing: {missing}")
+    if token:
+        raise ValueError("session_token= belongs to access_key_id= and access_key=, which are missing")
+    return None
+
+
+def check_endpoint(url: str) -> str:
+    """Return the URL of a server, or say what is wrong with it."""
+    if not isinstance(url, str):
+        raise TypeError(f"endpoint_url is a str, not {type(url).__name__}")
+    if "@" in url:
+        raise InvalidURLError("endpoint_url has credentials in it; give them as access_key_id= and access_key=")
+    if not is_url(url):
+        raise InvalidURLError(f"endpoint_url={url!r} is not the URL of a server, as https://s3.example.org")
+    parts = split_http(url)
+    if parts.query or parts.fragment:
+        raise InvalidURLError(f"endpoint_url={url!r} has a query string or fragment; give the address of the server")
+    return url

@@ -1,0 +1,194 @@
+"""How do we speak to boto3, and what do its errors mean? The only module that imports boto3 and botocore."""
+
+from functools import cache
+from typing import Any
+
+from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
+from ebooklet.stores.access import Credentials, S3Access
+from ebooklet.stores.body import IncompleteBodyError
+from ebooklet.stores.retry import TransientError
+from ebooklet.stores.translate import Answer, error_of, is_transient
+
+
+class BadRequestError(StoreError):
+    """The server did not understand; another form of the request may do."""
+
+
+_WAYS_OUT = (
+    "give access_key_id= and access_key=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose profile=, "
+    "or read public data with anonymous=True"
+)
+
+
+def make_client(access: S3Access, credentials: Credentials | None) -> Any:
+    """A boto3 client for one bucket: keys by hand, else boto3's chain, else unsigned. Sends nothing but what boto3's
+    chain itself needs.
+
+    Raises
+    ------
+    ImportError
+        If boto3 is not installed.
+    NoCredentialsError
+        If keys are needed and there are none.
+    """
+    try:
+        from botocore import UNSIGNED
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise ImportError(f"s3://{access.bucket} needs boto3: pip install 'cfdb[ebooklet]'") from error
+    style = access.addressing_style or ("path" if access.endpoint_url else "auto")
+    options: dict[str, Any] = {
+        "connect_timeout": access.connect_timeout,
+        "read_timeout": access.read_timeout,
+        "max_pool_connections": max(10, access.threads + 2),
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "s3": {"addressing_style": style},
+    }
+    keys: dict[str, Any] = {}
+    try:
+        session = _session(None if credentials else access.profile, access.region)
+        if credentials is not None:
+            keys["aws_access_key_id"] = credentials.access_key_id
+            keys["aws_secret_access_key"] = credentials.access_key
+            keys["aws_session_token"] = credentials.session_token
+        elif access.anonymous or not _chain_has_keys(session, access):
+            options["signature_version"] = UNSIGNED
+        client = session.client(
+            "s3",
+            endpoint_url=access.endpoint_url,
+            region_name=session.region_name or "us-east-1",
+            verify=access.verify,
+            config=Config(**options),
+            **keys,
+        )
+    except (BotoCoreError, ClientError) as error:
+        failure = failure_of(error, f"s3://{access.bucket}")
+        raise (failure.error if isinstance(failure, TransientError) else failure) from error
+    client.meta.events.register("before-sign.s3.PutObject", _no_expect)
+    client.meta.events.register("before-parse.s3.*", _whole_or_nothing)
+    return client
+
+
+def _session(profile: str | None, region: str | None) -> Any:
+    import boto3
+    from botocore.session import get_session
+
+    core = get_session()
+    core.register_component("data_loader", _loader())
+    return boto3.Session(botocore_session=core, profile_name=profile, region_name=region)
+
+
+@cache
+def _loader() -> Any:
+    # botocore's description of S3: reading it takes 0.1 s, which every connection would spend again.
+    from botocore.session import get_session
+
+    return get_session().get_component("data_loader")
+
+
+def _chain_has_keys(session: Any, access: S3Access) -> bool:
+    if session.get_credentials() is not None:
+        return True
+    if access.expects_keys:
+        raise NoCredentialsError(
+            f"the connection to s3://{access.bucket} was made with keys in another process, and keys do not travel: "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on the workers, or make the connection with "
+            "pickle_credentials=True if the cluster is trusted"
+        )
+    if access.anonymous is False:
+        raise NoCredentialsError(f"s3://{access.bucket}: no credentials were found; {_WAYS_OUT}")
+    return False
+
+
+def _no_expect(request: Any, **_: Any) -> None:
+    # `Expect: 100-continue` makes every PUT two round trips.
+    del request.headers["Expect"]
+
+
+def _whole_or_nothing(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    # botocore takes a listing that was cut short for the whole one.
+    body = response_dict["body"]
+    announced = response_dict["headers"].get("content-length", "")
+    if operation_model.http["method"] == "HEAD" or not isinstance(body, bytes) or not announced.isdigit():
+        return
+    if response_dict["status_code"] not in {204, 304} and len(body) < int(announced):
+        raise IncompleteBodyError(f"the answer ended after {len(body)} of {announced} bytes")
+
+
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """What boto3, botocore and a body raise."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return (BotoCoreError, ClientError, ResponseParserError, IncompleteBodyError, ConnectionError, TimeoutError)
+
+
+def was_never_sent(error: Exception) -> bool:
+    """Whether a request failed before any of it can have reached the server."""
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError
+
+    return isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError)
+
+
+def failure_of(error: Exception, place: str) -> Exception:
+    """What a foreign error is in ours: `TransientError` for what may pass, else a `StoreError`."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        answer = _answer_of(error)
+        if is_transient(answer):
+            return TransientError(error_of(answer, place))
+        return _refused(answer, place)
+    if isinstance(error, _without_keys()):
+        return NoCredentialsError(f"{place}: {error}; {_WAYS_OUT}")
+    if isinstance(error, boto.SSOError | boto.TokenRetrievalError):
+        return NoCredentialsError(f"{place}: {error}; log in again")
+    if isinstance(error, boto.SSLError):
+        return RemoteConnectionError(f"{place}: the TLS connection failed: {error}")
+    if isinstance(error, _network_errors()):
+        return TransientError(RemoteConnectionError(f"{place}: {_network_trouble(error)}"))
+    return StoreError(f"{place}: {error}")
+
+
+def _without_keys() -> tuple[type[Exception], ...]:
+    from botocore import exceptions as boto
+
+    return (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.CredentialRetrievalError,
+        boto.ProfileNotFound,
+    )
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
+
+    unreadable = (boto.IncompleteReadError, ResponseParserError, IncompleteBodyError)
+    return (boto.HTTPClientError, boto.ConnectionError, OSError, *unreadable)
+
+
+def _network_trouble(error: Exception) -> str:
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.EndpointConnectionError):
+        return f"could not connect; check endpoint_url= and the network ({error})"
+    if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError):
+        return f"the server did not answer in time ({error})"
+    return f"the connection was lost ({error})"
+
+
+def _answer_of(error: Any) -> Answer:
+    said = error.response.get("Error", {})
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(said.get("Code", ""))
+    return Answer(status, "" if code.isdigit() else code, str(said.get("Message", "")))
+
+
+def _refused(answer: Answer, place: str) -> StoreError:
+    error = error_of(answer, place)
+    return BadRequestError(*error.args) if answer.status == 400 and type(error) is StoreError else error

@@ -1,0 +1,1 @@
+"""Who carries out the plans? Threads, retries, progress and resuming live here."""

@@ -1,0 +1,164 @@
+"""What does a push take, and what does it give?"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from uuid import UUID, uuid4
+
+from ebooklet.format.checksum import Buffer
+from ebooklet.format.packing import version_of
+from ebooklet.format.snapshot import DEFAULT_GRACE
+from ebooklet.format.table import Row, order_key
+from ebooklet.sync.fetch import Progress
+from ebooklet.sync.version import RemoteVersion
+
+OnConflict = Literal["raise", "ours", "theirs"]
+ON_CONFLICT: tuple[OnConflict, ...] = ("raise", "ours", "theirs")
+
+
+def check_on_conflict(on_conflict: str) -> None:
+    """Raise `ValueError` for an answer to conflicts that does not exist."""
+    if on_conflict not in ON_CONFLICT:
+        raise ValueError(f"on_conflict={on_conflict!r}: choose {', '.join(map(repr, ON_CONFLICT))}")
+
+
+UPLOAD_THREADS = 4  # each holds a packed object in memory
+
+
+class PushSource(Protocol):
+    """The local side of a push."""
+
+    def pending(self) -> Iterable[Row]:
+        """Return own edits and tombstones, with times and notes."""
+
+    def read(self, rows: Sequence[Row]) -> Iterable[Buffer]:
+        """Return payload and tail of each row, in order; called from several threads."""
+
+    def state(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+
+    def set_state(self, name: str, data: bytes | None) -> None:
+        """Keep something under a name, durably when it returns; None forgets it."""
+
+    def settle(self, result: "PushResult") -> None:
+        """Take over a commit, in one local commit of one's own.
+
+        Marks as pushed the rows that still have the values of `result.versions()`, drops the tombstones of
+        `result.removed`, and what was pending of `result.dropped` and `result.dropped_metadata`; clears the states
+        ``push`` and ``push.acks``; keeps `result.version` as the version changes are based on.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """How to push.
+
+    Attributes
+    ----------
+    uuid, kind, serializer, grace
+        Of a database that is made by this push.
+    message, tag : str
+        What to say about the version, and a name for it.
+    metadata : bytes or None
+        The user's metadata (JSON) if it changed.
+    replace : bool
+        Whether the new version has nothing but what is pending.
+    inline : sequence of str
+        Keys of small values to keep in the root object, the most important first.
+    group_bytes, num_groups
+        Size or number of the packed objects.
+    order : callable
+        Sorts the keys in the packs.
+    guards : mapping
+        By prefix of pending keys, the keys of records they rely on.
+    on_conflict : str
+        ``'raise'``, ``'ours'`` (write over it) or ``'theirs'`` (give up the own changes of these keys).
+    single_writer : bool
+        The caller's word that nobody else writes, where the server has no conditional writes.
+    threads : int
+        Uploads at the same time.
+    attempts : int
+        How many lost races to bear.
+    progress : callable
+        Called with the bytes uploaded and in all.
+    """
+
+    uuid: UUID = field(default_factory=uuid4)
+    kind: str = "ebooklet"
+    serializer: str = "bytes"
+    grace: int = DEFAULT_GRACE
+    message: str = ""
+    tag: str | None = None
+    metadata: bytes | None = None
+    replace: bool = False
+    inline: Sequence[str] = ()
+    group_bytes: int | None = None
+    num_groups: int | None = None
+    order: Callable[[str], Any] = order_key
+    guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_conflict: OnConflict = "raise"
+    single_writer: bool = False
+    threads: int = UPLOAD_THREADS
+    attempts: int = 200
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        check_on_conflict(self.on_conflict)
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What a push did.
+
+    Attributes
+    ----------
+    version : RemoteVersion
+        The version this push made, even if others have committed since.
+    commit : bytes
+        Id of the commit; empty when there was nothing to push.
+    rows : tuple of Row
+        Keys that were set, with the values' lengths and checksums.
+    places : tuple of (bytes, int)
+        Object and offset of each.
+    removed : tuple of str
+        Keys that were removed.
+    dropped : tuple of str
+        Pending keys that were given up for the remote's values (``on_conflict='theirs'``).
+    metadata : bytes or None
+        The metadata that was set.
+    dropped_metadata : bytes or None
+        Pending metadata that was given up likewise.
+    replaced : bool
+        Whether the version replaced everything.
+    objects, nbytes : int
+        Objects written and their bytes, the root included.
+    attempts : int
+        Commits tried; more than one if races were lost.
+    """
+
+    version: RemoteVersion
+    commit: bytes = b""
+    rows: tuple[Row, ...] = ()
+    places: tuple[tuple[bytes, int], ...] = ()
+    removed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    metadata: bytes | None = None
+    replaced: bool = False
+    objects: int = 0
+    nbytes: int = 0
+    attempts: int = 0
+    dropped_metadata: bytes | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.commit)
+
+    def versions(self) -> Iterable[tuple[Row, int]]:
+        """Iterate over the keys that were set: (row, the version a local copy of this value has now)."""
+        for row, (name, offset) in zip(self.rows, self.places, strict=True):
+            yield row, version_of(name, offset)
+
+    def __str__(self) -> str:
+        if not self:
+            return "nothing to push"
+        values = f"{len(self.rows)} values" + (f", {len(self.removed)} removed" if self.removed else "")
+        return f"pushed {values}: {self.objects} objects, {self.nbytes} bytes"

@@ -1,0 +1,260 @@
+"""How is a local file kept in step with a remote?
+
+The floor below :class:`~ebooklet.mapping.EBooklet`: keys and payloads, no serializers. cfdb stores chunks through it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from ebooklet.connection import Connection
+from ebooklet.edits import Edits
+from ebooklet.format.table import Row
+from ebooklet.loading import Loader
+from ebooklet.payloads import OnError, Payloads, Write
+from ebooklet.plan.push import plan_push
+from ebooklet.progress import Progress
+from ebooklet.publishing import Publisher, PushResult
+from ebooklet.stores.wrappers import Counts
+from ebooklet.sync.contract import OnConflict
+from ebooklet.sync.version import RemoteVersion
+from ebooklet.times import microseconds
+
+__all__ = ["OnError", "SyncedFile", "Write"]
+
+
+class SyncedFile(Payloads):
+    """Payloads by key in a local file, over one pinned version of a remote.
+
+    Parameters
+    ----------
+    loader, edits
+        The two sides of the local file.
+    publisher
+        What can be done with the remote.
+    writable, on_error
+        As for `Payloads`.
+    """
+
+    def __init__(
+        self, loader: Loader, edits: Edits, publisher: Publisher, *, writable: bool, on_error: OnError = "rollback"
+    ) -> None:
+        super().__init__(loader, edits, writable=writable, on_error=on_error)
+        self._publisher = publisher
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """What the database holds: 'ebooklet', 'rcg', 'cfdb'..."""
+        return self._publisher.place.kind
+
+    @property
+    def connection(self) -> Connection:
+        """The connection it was opened with."""
+        return self._publisher.place.connection
+
+    @property
+    def remote_uri(self) -> str:
+        """Where the remote is, for messages; never with credentials."""
+        return self._publisher.place.uri
+
+    @property
+    def stats(self) -> Counts:
+        """Requests to the remote and bytes of their bodies, since this handle was opened."""
+        return self._publisher.place.store.counts
+
+    @property
+    def base(self) -> RemoteVersion | None:
+        """The version of the remote this handle reads and edits; None when nothing was published."""
+        return self._publisher.base
+
+    @property
+    def detached(self) -> bool:
+        """Whether this handle deleted its remote: only an explicit `push` publishes again."""
+        return self._publisher.detached
+
+    def set_metadata(self, data: object, timestamp: int | str | datetime | None = None) -> None:
+        """Keep a JSON value about the whole database; pushed with the next push."""
+        self._check_writable()
+        self._edits.set_metadata(data, microseconds(timestamp))
+        self._edited.add("metadata")
+
+    def get_metadata(self, include_timestamp: bool = False) -> Any:
+        """Return what `set_metadata` kept, None without any; with `include_timestamp` ``(value, microseconds)``."""
+        self._check_open()
+        base = self.base
+        if self._edits.metadata is None and base is not None and not self._edits.replaces:
+            data, stamp = base.snapshot.metadata, base.snapshot.metadata_time
+            value = json.loads(data) if data else None
+        else:
+            value, stamp = self._local.get_metadata(), self._local.metadata_timestamp or 0
+        return (value, stamp if value is not None else None) if include_timestamp else value
+
+    def sync(self) -> None:
+        """Make everything written so far durable in the local file; nothing is sent."""
+        self._check_open()
+        if self._local.writable:
+            self._publisher.keep_pages()
+        super().sync()
+
+    def close(self) -> None:
+        """Commit to the local file and close it; changes stay pending there, nothing is sent."""
+        if not self.closed:
+            self._publisher.keep_pages()
+        super().close()
+
+    # ---- what is pending ---------------------------------------------------------------------------------------
+
+    def pending(self) -> Iterator[Row]:
+        """Iterate over own edits and tombstones, with times and notes."""
+        self._check_open()
+        return self._edits.pending()
+
+    def base_rows(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of keys in the version that edits are based on, whatever is pending."""
+        return self._loader.remote.rows(keys)
+
+    def base_times(self, rows: Sequence[Row]) -> list[int]:
+        """Return when the values of rows of that version were written; asks the remote once for each pack."""
+        return [time for time, _ in self._loader.remote.times_and_notes(rows)]
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether anything waits for a push."""
+        self._check_open()
+        return bool(self._edits)
+
+    @property
+    def metadata_pending(self) -> bool:
+        """Whether metadata wait for a push."""
+        return self._edits.metadata is not None
+
+    @property
+    def replaced_keys(self) -> int | None:
+        """How many keys of the remote the next push replaces (flag 'n'); None when it adds to them."""
+        return len(self.base) if self.base is not None and self._edits.replaces else None
+
+    def objects_to_push(self, pending: Iterable[Row]) -> int:
+        """Return how many objects a push of these rows writes: packs (or a snapshot of its own), and the root."""
+        place = self._publisher.place
+        plan = plan_push(pending, group_bytes=place.group_bytes, num_groups=place.num_groups)
+        return max(1, len(plan.layouts)) + 1
+
+    # ---- the remote --------------------------------------------------------------------------------------------
+
+    def push(
+        self,
+        *,
+        message: str = "",
+        tag: str | None = None,
+        inline: Iterable[str] | Callable[[], Iterable[str]] = (),
+        num_groups: int | None = None,
+        group_bytes: int | None = None,
+        on_conflict: OnConflict = "raise",
+        progress: Progress = None,
+        force_push: bool = False,
+    ) -> PushResult:
+        """Publish everything pending as one commit that others see at once or not at all.
+
+        Parameters
+        ----------
+        message, tag
+            What to say about the new version, and a name for it.
+        inline
+            Keys of small values to keep in the root object, the most important first, or a function that gives them.
+        num_groups, group_bytes
+            Number or size of the packed objects.
+        on_conflict
+            ``'raise'``, ``'ours'`` (write over the other commit) or ``'theirs'`` (give up the own changes it touched).
+        progress
+            True for a bar, or a function called with the bytes sent and in all.
+        force_push
+            Accepted for scripts made for the released package; there is nothing to force here.
+
+        Returns
+        -------
+        PushResult
+            True when a new version was published, false when there was nothing to push.
+
+        Raises
+        ------
+        ConflictError
+            If another commit changed the same keys, or records that pending changes rely on.
+        PushError
+            If it failed. In either case every pending change is kept and can be pushed again.
+        """
+        self._check_writable()
+        self.sync()
+        return self._publisher.push(
+            message=message,
+            tag=tag,
+            inline=inline,
+            num_groups=num_groups,
+            group_bytes=group_bytes,
+            on_conflict=on_conflict,
+            progress=progress,
+        )
+
+    def pull(self, on_conflict: OnConflict = "raise") -> bool:
+        """Move to the newest version of the remote and keep pending changes on top; False when there is no newer one.
+
+        Raises
+        ------
+        ConflictError
+            If both sides changed the same keys; ``on_conflict='theirs'`` gives up the own changes of these.
+        """
+        self._check_open()
+        if self._writable:
+            self.sync()
+        return self._publisher.pull(on_conflict)
+
+    def discard(self, keys: Iterable[str] | None = None) -> int:
+        """Give up pending changes of `keys`, of everything by default, and return how many there were."""
+        self._check_writable()
+        self.sync()
+        return self._publisher.discard(keys)
+
+    def delete_remote(self, *, load: bool = True) -> None:
+        """Delete the remote database; what is in the local file stays and becomes pending again.
+
+        Parameters
+        ----------
+        load
+            Whether to fetch first what is not here, so that the local file holds everything. Without, it is lost.
+        """
+        self._check_writable()
+        self.sync()
+        if load:
+            for failure in self.load().values():
+                raise failure
+        self._publisher.delete()
+
+    def copy_remote(
+        self, remote_conn: object, overwrite: bool = False, *, progress: Progress = None
+    ) -> dict[str, Exception]:
+        """Copy the remote to another place, where it gets an identity of its own; pending changes stay behind.
+
+        Parameters
+        ----------
+        remote_conn
+            Where to; anything that can be opened.
+        overwrite
+            Whether a database that is there may be replaced.
+
+        Returns
+        -------
+        dict
+            Always empty: a copy succeeds as a whole or raises.
+
+        Raises
+        ------
+        RemoteExistsError
+            If there is a database, and `overwrite` is false.
+        RemoteMissingError
+            If nothing was pushed yet.
+        """
+        self._check_open()
+        self._publisher.copy(remote_conn, overwrite=overwrite, progress=progress)
+        return {}

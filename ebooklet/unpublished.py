@@ -1,0 +1,71 @@
+"""What does a remote hold before the first push, or while a replacement of it is prepared? Nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from ebooklet.format.table import Row
+
+
+class Version(Protocol):
+    """What reading needs of a version of a remote; :class:`~ebooklet.sync.version.RemoteVersion` is one."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows of keys."""
+
+    def iter_rows(self, prefix: str = "") -> Iterator[Row]:
+        """Iterate over the rows of the keys that begin with `prefix`."""
+
+    def times_and_notes(self, rows: Sequence[Row]) -> list[tuple[int, bytes]]:
+        """Return time and note of rows."""
+
+    def version_of(self, row: Row) -> int:
+        """Return what a local copy of this row's value carries as its version."""
+
+    def inline(self, row: Row) -> bytes | None:
+        """Return payload and tail of a value that came with the root object."""
+
+    def fetch(
+        self, rows: Sequence[Row], *, threads: int = ..., progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[tuple[Row, bytes | Exception]]:
+        """Fetch values, verified."""
+
+
+class Unpublished:
+    """A version without keys.
+
+    Examples
+    --------
+    >>> len(Unpublished()), Unpublished().rows(["a"])
+    (0, [None])
+    """
+
+    def __len__(self) -> int:
+        return 0
+
+    def rows(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return None for every key."""
+        return [None] * len(keys)
+
+    def iter_rows(self, prefix: str = "") -> Iterator[Row]:
+        """Iterate over nothing."""
+        return iter(())
+
+    def times_and_notes(self, rows: Sequence[Row]) -> list[tuple[int, bytes]]:
+        """Return times and notes of no rows."""
+        return [(0, b"") for _ in rows]
+
+    def version_of(self, row: Row) -> int:
+        """Return what no local copy carries."""
+        return -1
+
+    def inline(self, row: Row) -> bytes | None:
+        """Return None."""
+        return None
+
+    def fetch(
+        self, rows: Sequence[Row], *, threads: int = 1, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[tuple[Row, bytes | Exception]]:
+        """Fetch nothing."""
+        return iter(())

@@ -1,0 +1,135 @@
+"""Work on many chunks: everything once, errors and Ctrl-C stop it, forked children start anew."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cfdb.options import get_options, set_options
+from cfdb.storage.workers import iterate, run_all
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_every_job_is_done_once() -> None:
+    done: list[int] = []
+    run_all(range(500), done.append)
+    assert sorted(done) == list(range(500))
+
+
+def test_inline_work_stays_in_the_calling_thread() -> None:
+    seen: set[str] = set()
+    run_all(range(5), lambda _: seen.add(threading.current_thread().name), inline=True)
+    assert seen == {threading.current_thread().name}
+
+
+def test_no_more_threads_than_the_option_says() -> None:
+    seen: set[str] = set()
+    with set_options(threads=2):
+        run_all(range(200), lambda _: seen.add(threading.current_thread().name))
+    assert 1 <= len(seen) <= 2
+
+
+def test_work_inside_work_does_not_lock_up() -> None:
+    done: list[int] = []
+    with set_options(threads=1):
+        run_all(range(4), lambda _: run_all(range(4), done.append))
+    assert sorted(done) == sorted(list(range(4)) * 4)
+
+
+def test_the_first_error_comes_out_and_stops_the_rest() -> None:
+    done: list[int] = []
+
+    def work(job: int) -> None:
+        if job == 3:
+            raise ValueError("job 3")
+        time.sleep(0.001)
+        done.append(job)
+
+    with set_options(threads=2), pytest.raises(ValueError, match="job 3"):
+        run_all(range(10_000), work)
+    assert len(done) < 5_000
+
+
+def test_iterate_keeps_the_order_and_works_ahead() -> None:
+    assert list(iterate(range(50), lambda job: job * 2, ahead=3)) == [job * 2 for job in range(50)]
+    assert list(iterate(range(3), lambda job: job, ahead=0)) == [0, 1, 2]
+
+
+def test_leaving_an_iteration_early_leaves_nothing_running() -> None:
+    started: list[int] = []
+    results = iterate(range(1000), lambda job: started.append(job), ahead=2)
+    next(results)
+    results.close()
+    before = len(started)
+    time.sleep(0.02)
+    assert len(started) == before <= 5
+
+
+def test_ctrl_c_stops_the_workers() -> None:
+    code = """
+import signal, threading, time
+from cfdb.options import set_options
+from cfdb.storage.workers import run_all
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
+set_options(threads=2)
+done = []
+def work(job):
+    if job == 0:
+        print("started", flush=True)
+    time.sleep(0.01)
+    done.append(job)
+try:
+    run_all(range(100_000), work)
+except KeyboardInterrupt:
+    count = len(done)
+    time.sleep(0.1)
+    print("interrupted", count == len(done))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "started\n"
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20)[0] == "interrupted True\n"
+        finally:
+            process.kill()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_gets_its_own_pool() -> None:
+    run_all(range(10), lambda _: None)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def child() -> None:
+        done: list[int] = []
+        run_all(range(10), done.append)
+        sender.send(sorted(done))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    assert receiver.poll(20)
+    assert receiver.recv() == list(range(10))
+    process.join()
+    assert os.getpid() != process.pid
+    process.close()
+    receiver.close()
+    sender.close()
+
+
+def test_options_are_checked_and_restored() -> None:
+    before = get_options()
+    with pytest.raises(ValueError, match="max_load, threads"):
+        set_options(speed=1)
+    for wrong in (0, -1, True, 1.5):
+        with pytest.raises(ValueError, match="positive whole number"):
+            set_options(threads=wrong)
+    with set_options(max_load=5):
+        assert get_options().max_load == 5
+    assert get_options() == before
