@@ -4,10 +4,16 @@
 """
 
 import hashlib
+from collections.abc import Callable
 
 import google_crc32c
+import numpy as np
+import numpy.typing as npt
 
 Buffer = bytes | bytearray | memoryview
+Readable = bytes | npt.NDArray[np.uint8]
+
+extend_crc32c: Callable[[int, Readable], int] = google_crc32c.extend  # the CRC-32C of some bytes, and of what follows
 
 
 def crc32c(*parts: Buffer) -> int:
@@ -20,8 +26,21 @@ def crc32c(*parts: Buffer) -> int:
     """
     value = 0
     for part in parts:
-        value = google_crc32c.extend(value, part if isinstance(part, bytes) else bytes(part))
+        value = extend_crc32c(value, part if isinstance(part, bytes) else readable(part))
     return value
+
+
+def readable(data: Buffer) -> Readable:
+    """Return the same bytes in a form that `extend_crc32c` takes, and without a copy where that is possible.
+
+    Examples
+    --------
+    >>> extend_crc32c(0, readable(memoryview(b"123456789"))) == crc32c(b"123456789")
+    True
+    """
+    if google_crc32c.implementation != "c" or not len(data):
+        return bytes(data)
+    return np.frombuffer(data, dtype=np.uint8)
 
 
 def digest(data: Buffer) -> bytes:

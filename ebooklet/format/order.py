@@ -7,13 +7,15 @@ its text.
 """
 
 import struct
+from functools import lru_cache
 
 _EDGES = {1: 512, 2: 22, 3: 8, 4: 4, 5: 3, 6: 3}
 _MOST_DIMS = 32
+_LONGEST = _MOST_DIMS * len("-9223372036854775808.")
 _SHIFT = 1 << 63  # makes signed 64-bit slots sort as unsigned ones
-_GRID = b"\x00\x01"  # what stands in place of the text of the slots
+_GRID = b"/\x00\x01"  # what stands between the prefix and the numbers of a grid
 _NUL = b"\x00\xff"  # what stands for a zero byte, so that no other key can look like a grid's
-_LAYOUTS = [struct.Struct(f">B{2 * ndim}Q") for ndim in range(_MOST_DIMS + 1)]
+_NUMBER = struct.Struct(">Q")
 
 
 def order_key(key: str) -> bytes:
@@ -35,12 +37,15 @@ def order_key(key: str) -> bytes:
     ['a', 't/-1.0', 't/2.0', 't/10.0', 't/1.30']
     """
     prefix, slash, tail = key.rpartition("/")
-    slots = _slots(tail) if slash else None
-    if slots is None:
+    if not slash or not tail[-1:].isdecimal() or len(tail) > _LONGEST:
         return _text(key)
-    edge = _EDGES.get(len(slots), 2)
-    numbers = [slot // edge + _SHIFT for slot in slots] + [slot + _SHIFT for slot in slots]
-    return _text(prefix) + b"/" + _GRID + _LAYOUTS[len(slots)].pack(len(slots), *numbers)
+    parts = tail.split(".")
+    edge = _EDGES.get(len(parts), 2)
+    numbers = [_tile_and_slot(part, edge) for part in parts]
+    if None in numbers or len(parts) > _MOST_DIMS:
+        return _text(key)
+    tiles, slots = zip(*numbers, strict=True)
+    return b"".join((_text(prefix), _GRID, bytes((len(parts),)), *tiles, *slots))
 
 
 def prefix_bounds(prefix: str) -> tuple[bytes, bytes | None]:
@@ -71,20 +76,13 @@ def _text(key: str) -> bytes:
     return data.replace(b"\x00", _NUL) if b"\x00" in data else data
 
 
-def _slots(tail: str) -> list[int] | None:
-    """Slots of a chunk key, or None unless every one is a plain decimal number of 64 bits with sign."""
-    if not tail[-1:].isdecimal() or not tail.isascii():
+@lru_cache(maxsize=1 << 13)
+def _tile_and_slot(part: str, edge: int) -> tuple[bytes, bytes] | None:
+    """Number of a slot and of its tile, or None unless it is a plain decimal number of 64 bits with sign."""
+    digits = part.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or (digits[0] == "0" and len(part) > 1) or len(digits) > 19:
         return None
-    parts = tail.split(".")
-    if len(parts) > _MOST_DIMS:
+    slot = int(part)
+    if not -_SHIFT <= slot < _SHIFT:
         return None
-    slots = []
-    for part in parts:
-        digits = part.removeprefix("-")
-        if not digits.isdigit() or (digits[0] == "0" and len(part) > 1) or len(digits) > 19:
-            return None
-        slot = int(part)
-        if not -_SHIFT <= slot < _SHIFT:
-            return None
-        slots.append(slot)
-    return slots
+    return _NUMBER.pack(slot // edge + _SHIFT), _NUMBER.pack(slot + _SHIFT)

@@ -79,6 +79,11 @@ class Row:
     note: bytes = b""
 
 
+def hot_numbers(row: Row) -> tuple[int, ...]:
+    """Return what `HOT_NUMBERS` names of a row."""
+    return row.offset, row.length, row.crc, row.tail, row.pack, row.version, row.deleted
+
+
 @dataclass(frozen=True, slots=True)
 class PageRef:
     """Where a page stands: in which object (or file), where, how long, and with which digest."""
@@ -92,26 +97,44 @@ class PageRef:
 NO_PAGE = PageRef(0, 0, 0, bytes(16))  # in place of a cold page: times and notes are kept elsewhere, or not at all
 
 
-@dataclass(frozen=True, slots=True)
+HOT_NUMBERS = ("offset", "length", "crc", "tail", "pack", "version", "deleted")  # columns of `HotPage.numbers`
+OFFSET, LENGTH, CRC, TAIL, PACK, VERSION, DELETED = range(7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class HotPage:
-    """The decoded columns of a page, and the place of each key in them."""
+    """The decoded columns of a page.
+
+    Attributes
+    ----------
+    keys : list of str
+        The keys in order.
+    numbers : array of uint64, shape (rows, 7)
+        What is known about each, by `HOT_NUMBERS`.
+    """
 
     keys: list[str]
-    columns: tuple[list[int], ...]  # offset, length, crc, tail, pack, version, deleted
-    index: dict[str, int]
+    numbers: Column
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def row(self, number: int, cold: "ColdPage | None" = None) -> Row:
         """Return one row, with time and note when the cold page is given."""
-        offset, length, crc, tail, pack, version, deleted = (values[number] for values in self.columns)
+        offset, length, crc, tail, pack, version, deleted = self.numbers[number].tolist()
         timestamp, note = (cold.timestamps[number], cold.notes[number]) if cold is not None else (0, b"")
         return Row(self.keys[number], offset, length, crc, tail, pack, timestamp, version, deleted == 1, note)
 
     def rows(self, cold: "ColdPage | None" = None) -> list[Row]:
         """Return all rows in order."""
-        return [self.row(number, cold) for number in range(len(self.keys))]
+        times: Sequence[int] = cold.timestamps if cold is not None else [0] * len(self.keys)
+        notes: Sequence[bytes] = cold.notes if cold is not None else [b""] * len(self.keys)
+        return [
+            Row(key, offset, length, crc, tail, pack, time, version, deleted == 1, note)
+            for key, (offset, length, crc, tail, pack, version, deleted), time, note in zip(
+                self.keys, self.numbers.tolist(), times, notes, strict=True
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +180,9 @@ def decode_hot(data: Buffer) -> HotPage:
         keys = [key.decode() for key in raw_keys]
     except UnicodeDecodeError as error:
         raise CorruptFileError(f"a key is no UTF-8 text: {error}") from error
-    index = {key: number for number, key in enumerate(keys)}
-    if len(index) != count:
+    if len(set(keys)) != count:
         raise CorruptFileError("a key occurs twice in a page")
-    names = ("offset", "length", "crc", "tail", "pack", "version", "deleted")
-    return HotPage(keys, tuple(numbers[name].tolist() for name in names), index)
+    return HotPage(keys, np.stack([numbers[name] for name in HOT_NUMBERS], axis=1))
 
 
 def encode_cold(rows: Sequence[Row]) -> bytes:

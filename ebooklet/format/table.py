@@ -10,13 +10,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
 
 from ebooklet.errors import CorruptFileError
 from ebooklet.format.checksum import digest
+from ebooklet.format.columns import Column
 from ebooklet.format.directory import PageEntry, decode_directory, encode_directory
 from ebooklet.format.folding import fold
+from ebooklet.format.lookup import Lookup
 from ebooklet.format.order import order_key, prefix_bounds
 from ebooklet.format.pages import (
+    HOT_NUMBERS,
     NO_PAGE,
     ColdPage,
     HotPage,
@@ -26,6 +33,7 @@ from ebooklet.format.pages import (
     decode_hot,
     decode_rows,
     encode_rows,
+    hot_numbers,
 )
 
 __all__ = ["NO_PAGE", "PageEntry", "PageRef", "Row", "Table", "decode_rows", "encode_rows", "order_key"]
@@ -103,8 +111,13 @@ class _Directory:
             raise CorruptFileError("the pages of the key table are not in order")
         return cls(page_rows, single_rows, entries, bounds)
 
+    def page_of(self, key: str) -> int:
+        """Number of the page a key belongs to; -1 when it stands before the first page."""
+        return bisect_right(self.bounds, order_key(key)) - 1
+
 
 _Layer = dict[str, Row | None]
+_NO_CHANGES: Mapping[str, Row | None] = MappingProxyType({})
 
 
 class Table:
@@ -127,12 +140,15 @@ class Table:
     ['t/0.0', 't/0.1']
     """
 
-    __slots__ = ("_count", "_directory", "_layers", "_pages")
+    __slots__ = ("_count", "_directory", "_layers", "_lookup", "_pages")
 
-    def __init__(self, directory: _Directory, pages: _Pages, layers: tuple[_Layer, ...] = ()) -> None:
+    def __init__(
+        self, directory: _Directory, pages: _Pages, layers: tuple[_Layer, ...] = (), lookup: Lookup | None = None
+    ) -> None:
         self._directory = directory
         self._pages = pages
         self._layers = layers
+        self._lookup = lookup or Lookup(directory.page_of, lambda number: pages.hot(directory.entries[number]))
         self._count: int | None = None
 
     @classmethod
@@ -175,34 +191,60 @@ class Table:
     def get_many(self, keys: Sequence[str], *, cold: bool = True) -> list[Row | None]:
         """Return the rows of keys, None where there is none."""
         found: list[Row | None] = [None] * len(keys)
-        by_page: dict[int, list[int]] = {}
-        for number, key in enumerate(keys):
+        stored: dict[int, list[tuple[int, HotPage, int]]] = {}
+        for position, key in enumerate(keys):
             for layer in reversed(self._layers):
                 if key in layer:
                     row = layer[key]
-                    found[number] = row if row is None or cold else _hot_only(row)
+                    found[position] = row if row is None or cold else _hot_only(row)
                     break
             else:
-                by_page.setdefault(self.page_of(key), []).append(number)
-        by_page.pop(-1, None)
-        for page, numbers in by_page.items():
-            self._look_up(page, keys, numbers, found, cold)
+                place = self._lookup.find(key)
+                if place is not None:
+                    stored.setdefault(place[0], []).append((position, *place[1:]))
+        for number, rows in stored.items():
+            cold_page = self._pages.cold(self._directory.entries[number]) if cold else None
+            for position, page, row_number in rows:
+                found[position] = page.row(row_number, cold_page)
         return found
 
-    def _look_up(self, page: int, keys: Sequence[str], numbers: list[int], found: list[Row | None], cold: bool) -> None:
-        entry = self._directory.entries[page]
-        hot = self._pages.hot(entry)
-        places = [(number, place) for number in numbers if (place := hot.index.get(keys[number])) is not None]
-        cold_page = self._pages.cold(entry) if cold and places else None
-        for number, place in places:
-            found[number] = hot.row(place, cold_page)
+    def columns(
+        self, keys: Sequence[str], above: Mapping[str, Row | None] = _NO_CHANGES
+    ) -> tuple[Column, npt.NDArray[np.bool_]]:
+        """Return what is known about keys without a `Row` for each.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            The keys.
+        above : mapping
+            Changes that are not in this table yet: rows by key, None for a removed one.
+
+        Returns
+        -------
+        array of uint64, array of bool
+            The numbers named in `HOT_NUMBERS`, one row for each key, and which keys there are.
+        """
+        changes: dict[int, Row | None] = {}
+        for layer in (*self._layers, above):
+            if layer:
+                changes.update((number, layer[key]) for number, key in enumerate(keys) if key in layer)
+        if not changes:
+            return self._lookup.columns(keys)
+        numbers = np.zeros((len(keys), len(HOT_NUMBERS)), dtype=np.uint64)
+        there = np.zeros(len(keys), dtype=np.bool_)
+        rest = [number for number in range(len(keys)) if number not in changes]
+        numbers[rest], there[rest] = self._lookup.columns([keys[number] for number in rest])
+        for number, row in changes.items():
+            if row is not None:
+                numbers[number], there[number] = hot_numbers(row), True
+        return numbers, there
 
     def __len__(self) -> int:
         if self._count is None:
             changes = self.overlay()
             total = sum(entry.rows for entry in self._directory.entries)
-            below = Table(self._directory, self._pages).get_many(list(changes), cold=False)
-            replaced = sum(row is not None for row in below)
+            replaced = int(self._lookup.columns(list(changes))[1].sum())
             self._count = total - replaced + sum(row is not None for row in changes.values())
         return self._count
 
@@ -246,7 +288,7 @@ class Table:
 
     def page_of(self, key: str) -> int:
         """Number of the page a key belongs to; -1 when it stands before the first page."""
-        return bisect_right(self._directory.bounds, order_key(key)) - 1
+        return self._directory.page_of(key)
 
     def pages_of(self, prefix: str = "") -> range:
         """Numbers of the pages that can hold keys beginning with `prefix`."""
@@ -285,7 +327,7 @@ class Table:
         layers = list(self._layers)
         while layers and len(layers[-1]) <= 2 * len(layer):
             layer = {**layers.pop(), **layer}
-        return Table(self._directory, self._pages, (*layers, layer))
+        return Table(self._directory, self._pages, (*layers, layer), self._lookup)
 
     def flushed(self, write: Write, write_cold: Write | None = None) -> tuple["Table", bytes]:
         """Fold the changes into pages.

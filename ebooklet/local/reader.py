@@ -7,12 +7,13 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from ebooklet.errors import CorruptFileError, CorruptValueError
 from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.table import Row, Table
+from ebooklet.local.bulk import read_payloads
 from ebooklet.local.committing import Pending
 from ebooklet.local.device import Device
 from ebooklet.local.handles import Handle
@@ -118,6 +119,28 @@ class Reader(Handle):
         row = self._rows([key], cold=False)[0]
         return None if row is None or row.deleted else self.payload_of(row)
 
+    def payloads(self, keys: Sequence[str]) -> list[bytes | memoryview | None]:
+        """Return the payloads of many values, without their tails, None where there is none.
+
+        Neighbours are read together: a payload may be a read-only view of a few MiB that it shares with others.
+
+        Raises
+        ------
+        CorruptValueError
+            If a value is damaged; the message names its key.
+        """
+        while True:
+            self._check_open()
+            commit, pending, device = self._commit, self._pending, self._device
+            numbers, there = commit.table.columns(keys, pending.rows)
+            try:
+                return read_payloads(device.pread, device.size(), keys, numbers, there, self._damaged)
+            except CorruptValueError:
+                with self._lock:
+                    if commit is self._commit and pending is self._pending:
+                        raise
+                # compacted, refreshed or rolled back by another thread meanwhile
+
     def payload_of(self, row: Row) -> bytes:
         """Return the payload that a row of this handle describes."""
         self._check_open()
@@ -137,12 +160,15 @@ class Reader(Handle):
 
     def _verify(self, row: Row, data: bytes, payload: Buffer) -> None:
         if len(payload) != row.length or crc32c(row.key.encode(), payload) != row.crc:
-            self._check_open()
-            short = f"; {len(data)} bytes are left of it" if len(payload) < row.length else ""
-            raise CorruptValueError(
-                f"{self.name}: the value of {row.key!r} is damaged (its checksum does not match{short}); "
-                "write or fetch it again, or copy what is whole with ebooklet.salvage"
-            )
+            self._damaged(row.key, len(data) if len(payload) < row.length else None)
+
+    def _damaged(self, key: str, left: int | None) -> NoReturn:
+        self._check_open()
+        cut = "" if left is None else f"; {left} bytes are left of it"
+        raise CorruptValueError(
+            f"{self.name}: the value of {key!r} is damaged (its checksum does not match{cut}); "
+            "write or fetch it again, or copy what is whole with ebooklet.salvage"
+        )
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Iterate over the keys that begin with `prefix`, in the order of the table."""
