@@ -153,7 +153,8 @@ class Structure:
     def _read(self) -> None:
         keys = [k for prefix in (DIMENSION_PREFIX, VARIABLE_PREFIX, ATTRIBUTES_PREFIX) for k in self.store.keys(prefix)]
         self.store.prefetch(keys)
-        found = {key: data for key, data in zip(keys, self.store.get_many(keys), strict=True) if data is not None}
+        payloads = self.store.get_many(keys)
+        found = {key: bytes(data) for key, data in zip(keys, payloads, strict=True) if data is not None}
         dims = {}
         for key, data in found.items():
             if key.startswith(DIMENSION_PREFIX):
