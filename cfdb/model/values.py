@@ -44,14 +44,21 @@ class Codec:
 
     def present(self, values: Array, masked: bool) -> Array:
         """Turn what the engine gave into what a user sees."""
+        if self.is_plain(masked):
+            return values
         dtype = self._member.record.dtype
         if self._is_calendar:
             dates: Array = decode_times(values, str(dtype.units), str(dtype.calendar))
             return dates
         fill = self._member.record.fill_value
-        if not masked or fill is None or dtype.kind in "TG" or _is_nan(fill):
-            return values
         return np.ma.MaskedArray(values, mask=values == fill, fill_value=fill)
+
+    def is_plain(self, masked: bool) -> bool:
+        """Tell whether a user sees what the engine gives."""
+        record = self._member.record
+        if record.dtype.kind == "t":
+            return False
+        return not masked or record.fill_value is None or record.dtype.kind in "TG" or _is_nan(record.fill_value)
 
     def encode(self, values: Any) -> Array:
         """Turn what a user gives into what the engine takes."""

@@ -23,7 +23,7 @@ from cfdb.model.points import Points
 from cfdb.model.structure import Member
 from cfdb.model.values import Codec, reduce_masked, unmasked
 from cfdb.options import get_options
-from cfdb.plan.indexing import Selection
+from cfdb.plan.indexing import Selection, select
 from cfdb.storage.engine import ChunkedArray, Stored
 
 Array = npt.NDArray[Any]
@@ -174,10 +174,15 @@ class View(numpy.lib.mixins.NDArrayOperatorsMixin):
     # selecting
 
     def __getitem__(self, key: Key) -> "View":
-        return self._at(self._selected().take(key))
+        return self._at(self._taken(key))
+
+    def _taken(self, key: Key) -> Selection:
+        """Select from this part."""
+        self._labels.check(self._member)
+        return select(key, self._array.shape) if self._selection is None else self._selection.take(key)
 
     def __setitem__(self, key: Key, value: Any) -> None:
-        selection = self._selected().take(key)
+        selection = self._taken(key)
         self._labels.check_writable(self._member)
         self._write(selection, value)
 
@@ -352,7 +357,7 @@ class View(numpy.lib.mixins.NDArrayOperatorsMixin):
 
     def set(self, key: Key, data: Any, decoded: bool = True) -> None:
         """Assign values, or (`decoded=False`) stored codes."""
-        selection = self._selected().take(key)
+        selection = self._taken(key)
         self._labels.check_writable(self._member)
         self._write(selection, data, encoded=not decoded)
 
@@ -400,14 +405,15 @@ class View(numpy.lib.mixins.NDArrayOperatorsMixin):
         if not include_data:
             return (tuple(box.slices[axis] for axis in kept) for box in self._array.boxes(selection))
         mask = self._labels.masked if masked is None else masked
-        return self._iter_data(selection, kept, mask)
+        return self._iter_data(selection, mask)
 
-    def _iter_data(
-        self, selection: Selection, kept: tuple[int, ...], mask: bool
-    ) -> Iterator[tuple[tuple[slice, ...], Array]]:
-        for slices, values in self._array.iterate(selection):
-            shape = tuple(values.shape[axis] for axis in kept)
-            yield tuple(slices[axis] for axis in kept), self._codec.present(values.reshape(shape), mask)
+    def _iter_data(self, selection: Selection, mask: bool) -> Iterator[tuple[tuple[slice, ...], Array]]:
+        parts = self._array.iterate(selection)
+        if self._codec.is_plain(mask):
+            yield from parts
+        else:
+            for slices, values in parts:
+                yield slices, self._codec.present(values, mask)
 
     def written_chunks(self) -> Iterator[tuple[slice, ...]]:
         """Give the slices of this part whose chunks were written; the others read as fill."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
-from cfdb.storage.protocol import ChunkWrite
+from cfdb.storage.protocol import Buffer, ChunkWrite
 from ebooklet import errors as foreign
 from ebooklet.edits import Edits
 from ebooklet.kept_pages import KeptPages
@@ -64,10 +64,10 @@ class BookletStore:
         with translated():
             return self.copy.payload(key)
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
         with translated():
-            return [None if row is None else self.copy.payload_of(row) for row in self._rows(keys)]
+            return self.copy.payloads(keys)
 
     def set_many(self, items: Iterable[ChunkWrite]) -> None:
         """Store values, replacing those of the same key."""
@@ -107,7 +107,7 @@ class BookletStore:
             rows = self._rows(list(notes), cold=True)
             self.copy.update_rows(replace(row, note=notes[row.key]) for row in rows if row is not None)
 
-    def prefetch(self, keys: Sequence[str]) -> None:
+    def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
     def local(self, keys: Sequence[str]) -> list[bool]:
@@ -158,9 +158,10 @@ class PartialStore(BookletStore):
 
     def get(self, key: str) -> bytes | None:
         """Give the payload, or None."""
-        return self.get_many([key])[0]
+        found = self.get_many([key])[0]
+        return None if found is None else bytes(found)
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
         found = super().get_many(keys)
         lost = [key for key, payload in zip(keys, found, strict=True) if payload is None]

@@ -78,10 +78,10 @@ class EBookletStore:
         with translated():
             self.db.set_notes(notes)
 
-    def prefetch(self, keys: Sequence[str]) -> None:
+    def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch what is not here, in as few requests as possible."""
         with translated():
-            self.db.prefetch(keys)
+            self.db.prefetch(list(keys))
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""

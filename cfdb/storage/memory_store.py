@@ -95,7 +95,7 @@ class MemoryStore:
                 if entry is not None:
                     self._replace(key, replace(entry, note=note))
 
-    def prefetch(self, keys: Sequence[str]) -> None:
+    def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
     def local(self, keys: Sequence[str]) -> list[bool]:

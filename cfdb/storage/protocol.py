@@ -52,7 +52,7 @@ class ChunkStore(Protocol):
     def get(self, key: str) -> bytes | None:
         """Give the payload; None when it was never written; `CorruptChunkError` when it was and cannot be read."""
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
 
     def set_many(self, items: Iterable[ChunkWrite]) -> None:
@@ -76,8 +76,8 @@ class ChunkStore(Protocol):
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
         """Replace notes of existing keys; their values stay where they are."""
 
-    def prefetch(self, keys: Sequence[str]) -> None:
-        """Bring these keys near, in as few requests as possible."""
+    def prefetch(self, keys: Iterable[str]) -> None:
+        """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""

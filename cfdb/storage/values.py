@@ -1,5 +1,6 @@
 """What is stored for one chunk: payload, trailer and statistics?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,22 @@ from cfdb.storage.protocol import ChunkWrite
 Array = npt.NDArray[Any]
 
 
-def encode_chunk(pipeline: CodecPipeline, key: str, cells: Array, logical: tuple[Any, ...]) -> ChunkWrite:
-    """Encode a full chunk of cells.
+def encode_chunks(
+    pipeline: CodecPipeline, keys: Sequence[str], chunks: Sequence[Array], logical: Sequence[Array]
+) -> list[ChunkWrite]:
+    """Encode full chunks of cells.
 
     Parameters
     ----------
     pipeline : CodecPipeline
         How.
-    key : str
-        Where the chunk goes.
-    cells : ndarray
-        All cells of the chunk.
-    logical : tuple
-        NumPy index of the cells that belong to the array: statistics are about these.
+    keys : sequence of str
+        Where the chunks go.
+    chunks : sequence of ndarray
+        All cells of each.
+    logical : sequence of ndarray
+        The cells of each that belong to the array: statistics are about these.
     """
-    payload = pipeline.encode_cells(cells)
     names = [codec.name for codec in pipeline.chain]
     codec = next((name for name in names if name in ("zstd", "lz4")), "none")
     flags = (
@@ -37,9 +39,12 @@ def encode_chunk(pipeline: CodecPipeline, key: str, cells: Array, logical: tuple
         + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
         + PACKED * pipeline.dtype.is_packed
     )
-    raw_length = _raw_length(cells, payload, codec, names[0])
-    tail = build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
-    return ChunkWrite(key, payload, tail, statistics_of(pipeline, cells[(*logical, ...)]).pack())
+    writes = []
+    for key, cells, part, payload in zip(keys, chunks, logical, pipeline.encode_cells_many(chunks), strict=True):
+        raw_length = _raw_length(cells, payload, codec, names[0])
+        tail = build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
+        writes.append(ChunkWrite(key, payload, tail, statistics_of(pipeline, part).pack()))
+    return writes
 
 
 def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:

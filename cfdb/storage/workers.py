@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import Generic, TypeVar
@@ -57,10 +57,9 @@ os.register_at_fork(after_in_child=_pool.forget)
 class _Run(Generic[T]):
     """One call of `run_all`: hands out jobs, remembers the first error, knows who is still at work."""
 
-    def __init__(self, jobs: Sequence[T], work: Callable[[T], object]) -> None:
+    def __init__(self, jobs: Iterable[T], work: Callable[[T], object]) -> None:
         self._work = work
         self._waiting = iter(jobs)
-        self._left = len(jobs)
         self._active = 0
         self._stopped = False
         self._error: BaseException | None = None
@@ -74,31 +73,32 @@ class _Run(Generic[T]):
                     return
                 try:
                     job = next(self._waiting)
-                except StopIteration:
+                except BaseException as error:
+                    self._end(None if isinstance(error, StopIteration) else error)
                     return
                 self._active += 1
-            error: BaseException | None = None
+            failed: BaseException | None = None
             try:
                 self._work(job)
-            except BaseException as caught:
-                error = caught
-            self._done(error)
-
-    def _done(self, error: BaseException | None) -> None:
-        with self._changed:
-            self._active -= 1
-            self._left -= 1
-            if error is not None and self._error is None:
-                self._error = error
-                self._stopped = True
-            if self._stopped or not self._left:
+            except BaseException as error:
+                failed = error
+            with self._changed:
+                self._active -= 1
+                if failed is not None:
+                    self._end(failed)
                 self._changed.notify_all()
+
+    def _end(self, error: BaseException | None) -> None:
+        """Hand out nothing more; the caller holds the lock."""
+        self._error = self._error or error
+        self._stopped = True
+        self._changed.notify_all()
 
     def wait(self) -> None:
         """Wait for the end of all jobs, of the first that fails, or for Ctrl-C."""
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or not self._left)
+                self._changed.wait_for(lambda: self._stopped)
         finally:
             self.stop()
         if self._error is not None:
@@ -111,13 +111,13 @@ class _Run(Generic[T]):
             self._changed.wait_for(lambda: not self._active)
 
 
-def run_all(jobs: Sequence[T], work: Callable[[T], object], *, inline: bool = False) -> None:
+def run_all(jobs: Iterable[T], work: Callable[[T], object], *, inline: bool = False) -> None:
     """Do `work` for every job, in any order.
 
     Parameters
     ----------
-    jobs : sequence
-        What to do; one call of `work` each.
+    jobs : iterable
+        What to do; one call of `work` each. It is gone through by the threads that do the work, one at a time.
     work : callable
         Called from several threads at once.
     inline : bool
@@ -128,13 +128,13 @@ def run_all(jobs: Sequence[T], work: Callable[[T], object], *, inline: bool = Fa
     Exception
         The first that `work` raises; jobs not started by then are left out.
     """
-    if inline or len(jobs) <= 1 or _in_pool():
+    if inline or _in_pool():
         for job in jobs:
             work(job)
         return
     run = _Run(jobs, work)
     try:
-        for _ in range(min(get_options().threads, len(jobs))):
+        for _ in range(get_options().threads):
             _pool.submit(run.pull)
     except BaseException:
         run.stop()

@@ -1,0 +1,177 @@
+"""How are selected cells read?
+
+What is selected with steps of one is read as boxes: portions of a few MB are fetched with one call, decoded with one
+call and put straight to their destination, by several threads. Other selections take the chunks one by one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cfdb.plan.boxes import Boxes, BoxPlan, plan_boxes
+from cfdb.plan.chunks import ChunkGrid, ChunkPlan, ChunkProjection, plan_points
+from cfdb.plan.indexing import Selection, select_all
+from cfdb.storage.access import ChunkAccess
+from cfdb.storage.boxes import Box, cut
+from cfdb.storage.portions import is_little, shared, sliced, stepwise, window
+from cfdb.storage.workers import iterate, run_all
+
+Array = npt.NDArray[Any]
+Part = tuple[tuple[slice, ...], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayReader:
+    """Reads the cells of one variable; may be used from several threads.
+
+    Attributes
+    ----------
+    access : ChunkAccess
+        Fetches and decodes its chunks.
+    """
+
+    access: ChunkAccess
+
+    def read(self, grid: ChunkGrid, selection: Selection | None, out: Array | None) -> Array:
+        """Read selected cells, of shape ``selection.full_shape``."""
+        chosen = select_all(grid.shape) if selection is None else selection
+        plan = plan_boxes(grid.variable_id, chosen, grid.axes, grid.chunk_shape)
+        target = np.empty(chosen.full_shape, self.access.fill.dtype) if out is None else out
+        if plan is None:
+            self._read_projections(grid.plan(chosen), target)
+        elif len(plan):
+            self._read_boxes(plan, target)
+        return target
+
+    def _read_boxes(self, plan: BoxPlan, target: Array) -> None:
+        self.access.store.prefetch(plan.keys())
+        share = shared(len(plan), self._cost(plan))
+        run_all(plan.portions(share.step), lambda boxes: self.access.read_boxes(boxes, target), inline=share.inline)
+
+    def _cost(self, plan: BoxPlan) -> int:
+        """Count the bytes that must be decoded; where they are few, those of whole chunks."""
+        most = len(plan) * self.access.chunk_nbytes
+        if is_little(most):
+            return most
+        shape = self.access.pipeline.shape
+        return plan.touched(shape, self.access.block_shape) * self.access.chunk_nbytes // max(1, prod(shape))
+
+    def _read_projections(self, plan: ChunkPlan, target: Array) -> None:
+        if not len(plan):
+            return
+        self.access.store.prefetch(plan.keys())
+        projections = list(plan)
+        share = shared(len(projections), len(projections) * self.access.chunk_nbytes)
+        run_all(sliced(projections, share.step), lambda batch: self._read_batch(batch, target), inline=share.inline)
+
+    def _read_batch(self, batch: Sequence[ChunkProjection], target: Array) -> None:
+        payloads = self.access.payloads([part.key for part in batch])
+        for part, payload in zip(batch, payloads, strict=True):
+            if payload is None:
+                target[part.out_selection] = self.access.fill[0]
+            elif any(isinstance(index, np.ndarray) for index in part.out_selection):
+                target[part.out_selection] = self.access.decode(part.key, payload)[part.chunk_selection]
+            else:
+                where = target[(*part.out_selection, ...)]
+                self.access.decode_into(part.key, payload, where, part.chunk_selection)
+
+    # single cells
+
+    def read_points(self, grid: ChunkGrid, points: Sequence[Array]) -> Array:
+        """Read single cells, given by their positions along every axis."""
+        parts = list(plan_points(grid, points))
+        target = np.empty(len(points[0]), self.access.fill.dtype)
+        self.access.store.prefetch([key for key, _, _ in parts])
+        share = shared(len(parts), len(parts) * self.access.chunk_nbytes)
+        run_all(sliced(parts, share.step), lambda batch: self._read_cells(batch, target), inline=share.inline)
+        return target
+
+    def _read_cells(self, batch: Sequence[tuple[str, Any, Any]], target: Array) -> None:
+        payloads = self.access.payloads([key for key, _, _ in batch])
+        for (key, places, numbers), payload in zip(batch, payloads, strict=True):
+            if payload is None:
+                target[numbers] = self.access.fill[0]
+            else:
+                target[numbers] = self._cells_of(key, payload, places)
+
+    def _cells_of(self, key: str, payload: Any, places: tuple[Array, ...]) -> Array:
+        """Decode the smallest box of a chunk that holds some of its cells, and take them."""
+        low = np.array([axis.min() for axis in places], np.int64)
+        shape = np.array([axis.max() for axis in places], np.int64) + 1 - low
+        around = np.empty(shape, self.access.fill.dtype)
+        self.access.decode_boxes(Boxes([key], low[None], shape[None], np.zeros_like(low)[None]), [payload], around)
+        found: Array = around[tuple(axis - start for axis, start in zip(places, low, strict=True))]
+        return found
+
+    # chunk by chunk
+
+    def iterate(self, grid: ChunkGrid, selection: Selection | None) -> Iterator[Part]:
+        """Read chunk by chunk, in the order of the cells, the next ones while the caller works on one.
+
+        Slices and cells are those of the axes that the selection leaves.
+        """
+        chosen = select_all(grid.shape) if selection is None else selection
+        plan = plan_boxes(grid.variable_id, chosen, grid.axes, grid.chunk_shape)
+        if plan is None:
+            return self._iterate_one_by_one(grid.plan(chosen), chosen.dims)
+        return self._iterate_boxes(plan, chosen.dims) if len(plan) else iter(())
+
+    def _iterate_boxes(self, plan: BoxPlan, kept: tuple[int, ...]) -> Iterator[Part]:
+        number, cost = len(plan), self._cost(plan)
+        step, ahead = stepwise(number, cost)
+        slices, largest = plan.slices(kept), plan.largest
+        portions = self._prefetched(plan, step, max(step, window(number, cost)))
+        for parts in iterate(portions, partial(self._stacked, largest, kept), ahead=ahead):
+            yield from zip(islice(slices, len(parts)), parts, strict=True)
+
+    def _prefetched(self, plan: BoxPlan, step: int, most: int) -> Iterator[Boxes]:
+        asked = 0
+        for number, boxes in enumerate(plan.portions(step)):
+            if number * step >= asked:
+                self.access.store.prefetch(dict.fromkeys(plan.keys(asked, asked + most)))
+                asked += most
+            yield boxes
+
+    def _stacked(self, largest: tuple[int, ...], kept: tuple[int, ...], boxes: Boxes) -> Sequence[Array]:
+        """Decode boxes into one array, one above the other, and give their parts of it."""
+        number = len(boxes)
+        stack = np.empty((number * largest[0], *largest[1:]), self.access.fill.dtype)
+        targets = np.zeros_like(boxes.targets)
+        targets[:, 0] = np.arange(number) * largest[0]
+        self.access.read_boxes(replace(boxes, targets=targets), stack)
+        parts: Array = stack.reshape(number, *(largest[axis] for axis in kept))
+        whole = (boxes.counts == largest).all(axis=1)
+        if whole.all():
+            return _rows(parts)
+        shapes = boxes.counts[:, kept].tolist()
+        return [part[tuple(map(slice, shape))] for part, shape in zip(_rows(parts), shapes, strict=True)]
+
+    def _iterate_one_by_one(self, plan: ChunkPlan, kept: tuple[int, ...]) -> Iterator[Part]:
+        boxes = list(cut(plan))
+        _, ahead = stepwise(1, self.access.chunk_nbytes)
+        return iterate(self._prefetched_one_by_one(boxes), partial(self._read_box, kept), ahead=ahead)
+
+    def _prefetched_one_by_one(self, boxes: Sequence[Box]) -> Iterator[Box]:
+        for part in sliced(boxes, window(1, self.access.chunk_nbytes)):
+            self.access.store.prefetch(dict.fromkeys(box.key for box in part))
+            yield from part
+
+    def _read_box(self, kept: tuple[int, ...], box: Box) -> Part:
+        values = np.empty(box.shape, self.access.fill.dtype)
+        payload = self.access.payload(box.key)
+        if payload is None:
+            values[...] = self.access.fill[0]
+        else:
+            self.access.decode_into(box.key, payload, values, box.places)
+        return tuple(box.slices[axis] for axis in kept), values.reshape([box.shape[axis] for axis in kept])
+
+
+def _rows(array: Array) -> list[Array]:
+    """Give the parts along the first axis, as arrays where they are single cells too."""
+    return list(array) if array.ndim > 1 else [array[number, ...] for number in range(len(array))]
