@@ -1,6 +1,8 @@
 """How is a bucket reached, and as whom?"""
 
+import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -8,6 +10,7 @@ from ebooklet.errors import InvalidURLError
 from ebooklet.uri import is_url, split_http
 
 AddressingStyle = Literal["auto", "path", "virtual"]
+TransportName = Literal["auto", "urllib3", "boto3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,9 @@ class S3Access:
     expects_keys : bool
         The connection was made with keys of its own, which were lost on the way to this process.
     addressing_style : {'auto', 'path', 'virtual'} or None
-        None = path-style at an endpoint of one's own, else boto3's choice.
+        None = what the configuration of boto3 says, else path-style at an endpoint of one's own and virtual at AWS.
+    transport : {'auto', 'urllib3', 'boto3'}
+        Who sends the requests.
     threads : int
         Requests that may be in flight.
     connect_timeout, read_timeout : float
@@ -56,6 +61,7 @@ class S3Access:
     anonymous: bool | None = None
     expects_keys: bool = False
     addressing_style: AddressingStyle | None = None
+    transport: TransportName = "auto"
     threads: int = 10
     connect_timeout: float = 10
     read_timeout: float = 60
@@ -72,6 +78,33 @@ class S3Access:
             raise ValueError(f"retries={self.retries!r}: it has to be 0 or more")
         if self.addressing_style is not None and self.addressing_style not in get_args(AddressingStyle):
             raise ValueError(f"addressing_style={self.addressing_style!r}: use one of {get_args(AddressingStyle)}")
+        if self.transport not in get_args(TransportName):
+            raise ValueError(f"transport={self.transport!r}: use one of {get_args(TransportName)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where requests go and how they are signed, after everything that may be configured has been asked.
+
+    Attributes
+    ----------
+    endpoint : str
+        URL of the server.
+    region : str
+        What requests are signed for.
+    virtual : bool
+        Whether the bucket is named by the host, where its name allows it.
+    keys : callable or None
+        The credentials of the moment; None = requests are unsigned.
+    verify : bool or str
+        Whether TLS certificates are checked, or the file of the authorities.
+    """
+
+    endpoint: str
+    region: str
+    virtual: bool
+    keys: Callable[[], Credentials] | None = field(default=None, repr=False)
+    verify: bool | str = True
 
 
 _kept: dict[str, Credentials] = {}
@@ -114,6 +147,18 @@ def credentials_from(access_key_id: str | None, access_key: str | None, token: s
     if token:
         raise ValueError("session_token= belongs to access_key_id= and access_key=, which are missing")
     return None
+
+
+def region_of_environment() -> str | None:
+    """The region that variables name; boto3 itself knows only the first."""
+    return os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or None
+
+
+def verify_of(verify: bool | str) -> bool | str:
+    """How certificates are checked: True gives way to the variables that name a file of authorities."""
+    if verify is not True:
+        return verify
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def check_endpoint(url: str) -> str:

@@ -1,18 +1,17 @@
 """How do we speak to boto3, and what do its errors mean? The only module that imports boto3 and botocore."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
-from ebooklet.stores.access import Credentials, S3Access
+from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment
+from ebooklet.stores.addressing import is_aws
 from ebooklet.stores.body import IncompleteBodyError
+from ebooklet.stores.pool import is_untrusted, untrusted
 from ebooklet.stores.retry import TransientError
 from ebooklet.stores.translate import Answer, error_of, is_transient
-
-
-class BadRequestError(StoreError):
-    """The server did not understand; another form of the request may do."""
-
+from ebooklet.stores.transport import refused
 
 _WAYS_OUT = (
     "give access_key_id= and access_key=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose profile=, "
@@ -37,7 +36,6 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise ImportError(f"s3://{access.bucket} needs boto3: pip install 'cfdb[ebooklet]'") from error
-    style = access.addressing_style or ("path" if access.endpoint_url else "auto")
     options: dict[str, Any] = {
         "connect_timeout": access.connect_timeout,
         "read_timeout": access.read_timeout,
@@ -45,8 +43,9 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
-        "s3": {"addressing_style": style},
     }
+    if access.addressing_style is not None:
+        options["s3"] = {"addressing_style": access.addressing_style}
     keys: dict[str, Any] = {}
     try:
         session = _session(None if credentials else access.profile, access.region)
@@ -59,8 +58,9 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
         client = session.client(
             "s3",
             endpoint_url=access.endpoint_url,
-            region_name=session.region_name or "us-east-1",
-            verify=access.verify,
+            region_name=session.region_name or region_of_environment() or "us-east-1",
+            # True would be taken for an order to ignore the variables for authorities.
+            verify=None if access.verify is True else access.verify,
             config=Config(**options),
             **keys,
         )
@@ -70,6 +70,40 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
     client.meta.events.register("before-sign.s3.PutObject", _no_expect)
     client.meta.events.register("before-parse.s3.*", _whole_or_nothing)
     return client
+
+
+def settings_of(access: S3Access, credentials: Credentials | None) -> Settings:
+    """What boto3 makes of configuration, profile and chain; a client is made to ask it, and sends nothing."""
+    client = make_client(access, credentials)
+    try:
+        endpoint, region = str(client.meta.endpoint_url), str(client.meta.region_name)
+        style = (client.meta.config.s3 or {}).get("addressing_style")
+        found = None if client.meta.config.signature_version is _unsigned() else client._request_signer._credentials
+        verify = client._endpoint.http_session._verify
+    finally:
+        client.close()
+    virtual = style != "path" if is_aws(endpoint) else style == "virtual"
+    keys = None if found is None else _keys_of(found, f"s3://{access.bucket}")
+    return Settings(endpoint, "us-east-1" if region == "aws-global" else region, virtual, keys, verify)
+
+
+def _unsigned() -> Any:
+    from botocore import UNSIGNED
+
+    return UNSIGNED
+
+
+def _keys_of(found: Any, place: str) -> Callable[[], Credentials]:
+    """The credentials of the moment; those that expire are renewed by botocore when their time comes."""
+
+    def now() -> Credentials:
+        try:
+            frozen = found.get_frozen_credentials()
+        except foreign_errors() as error:
+            raise failure_of(error, place) from error
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    return now
 
 
 def _session(profile: str | None, region: str | None) -> Any:
@@ -126,7 +160,7 @@ def foreign_errors() -> tuple[type[Exception], ...]:
     return (BotoCoreError, ClientError, ResponseParserError, IncompleteBodyError, ConnectionError, TimeoutError)
 
 
-def was_never_sent(error: Exception) -> bool:
+def _was_never_sent(error: Exception) -> bool:
     """Whether a request failed before any of it can have reached the server."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError
 
@@ -141,15 +175,16 @@ def failure_of(error: Exception, place: str) -> Exception:
         answer = _answer_of(error)
         if is_transient(answer):
             return TransientError(error_of(answer, place))
-        return _refused(answer, place)
+        return refused(answer, place)
     if isinstance(error, _without_keys()):
         return NoCredentialsError(f"{place}: {error}; {_WAYS_OUT}")
     if isinstance(error, boto.SSOError | boto.TokenRetrievalError):
         return NoCredentialsError(f"{place}: {error}; log in again")
-    if isinstance(error, boto.SSLError):
-        return RemoteConnectionError(f"{place}: the TLS connection failed: {error}")
+    if is_untrusted(error):
+        return untrusted(error, place)
     if isinstance(error, _network_errors()):
-        return TransientError(RemoteConnectionError(f"{place}: {_network_trouble(error)}"))
+        failure = RemoteConnectionError(f"{place}: {_network_trouble(error)}")
+        return TransientError(failure, unsent=_was_never_sent(error))
     return StoreError(f"{place}: {error}")
 
 
@@ -187,8 +222,3 @@ def _answer_of(error: Any) -> Answer:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(said.get("Code", ""))
     return Answer(status, "" if code.isdigit() else code, str(said.get("Message", "")))
-
-
-def _refused(answer: Answer, place: str) -> StoreError:
-    error = error_of(answer, place)
-    return BadRequestError(*error.args) if answer.status == 400 and type(error) is StoreError else error

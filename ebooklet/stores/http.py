@@ -1,23 +1,19 @@
 """How are the objects of a database read from an ordinary web server?"""
 
-import os
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ebooklet.errors import (
     ObjectNotFoundError,
     ObjectTooLargeError,
-    RemoteConnectionError,
     StoreError,
     UnsupportedOperationError,
 )
+from ebooklet.stores.access import verify_of
 from ebooklet.stores.body import (
-    IncompleteBodyError,
     bare_etag,
     http_date,
     parse_content_range,
@@ -26,6 +22,8 @@ from ebooklet.stores.body import (
     read_range,
 )
 from ebooklet.stores.dialect import Dialect
+from ebooklet.stores.per_process import PerProcess
+from ebooklet.stores.pool import Pool, failure_of, finish, foreign_errors
 from ebooklet.stores.protocol import OVERWRITE, Body, Object, ObjectMeta, ObjectStore, PutMode
 from ebooklet.stores.retry import RetryBudget, RetryPolicy, TransientError, persist
 from ebooklet.stores.translate import Answer, error_of, is_transient
@@ -73,8 +71,9 @@ class HttpStore:
         self._verify = verify
         self._policy = RetryPolicy(retries, deadline)
         self._budget = RetryBudget()
-        self._made: tuple[int, Any] | None = None
-        self._lock = threading.Lock()
+        parts = urlsplit(url)
+        self._server = f"{parts.scheme}://{parts.netloc}"
+        self._pools = PerProcess(self._new_pool)
 
     def __repr__(self) -> str:
         return f"HttpStore({self.uri!r})"
@@ -160,8 +159,6 @@ class HttpStore:
         allowed: frozenset[int] | set[int] = frozenset(),
     ) -> T:
         """Send a request, body included as often as the policy allows, and translate what goes wrong."""
-        from urllib3.exceptions import HTTPError, SSLError
-
         url = self._url(key)
 
         def attempt() -> T:
@@ -172,54 +169,29 @@ class HttpStore:
                         raise _failure(Answer(reply.status), url)
                     return use(reply)
                 finally:
-                    reply.close()
-            except SSLError as error:
-                raise RemoteConnectionError(f"{url}: the TLS connection failed: {error}") from error
-            except (HTTPError, IncompleteBodyError, OSError) as error:
-                if isinstance(error, StoreError):
-                    raise
-                raise TransientError(RemoteConnectionError(f"{url}: {error}")) from error
+                    finish(reply)
+            except foreign_errors() as error:
+                raise failure_of(error, url) from error
 
         return persist(attempt, self._policy, self._budget)
 
     def _send(self, method: str, url: str, headers: dict[str, str]) -> "BaseHTTPResponse":
-        from urllib3 import Retry
+        return self._pools.get().send(method, self._server, url[len(self._server) :], headers, redirects=REDIRECTS)
 
-        reply: BaseHTTPResponse = self._pool().request(
-            method,
-            url,
-            headers={"Accept-Encoding": "identity", **headers},
-            preload_content=False,
-            decode_content=False,
-            retries=Retry(total=None, connect=0, read=0, status=0, other=0, redirect=REDIRECTS),
+    def close(self) -> None:
+        """Close the connections to the server; the next request opens new ones."""
+        made = self._pools.take()
+        if made is not None:
+            made.close()
+
+    def _new_pool(self) -> Pool:
+        return Pool(
+            self.uri,
+            threads=self._threads,
+            connect_timeout=self._timeouts[0],
+            read_timeout=self._timeouts[1],
+            verify=verify_of(self._verify),
         )
-        return reply
-
-    def _pool(self) -> Any:
-        """The one pool of connections of this store; a forked process makes its own."""
-        with self._lock:
-            if self._made is None or self._made[0] != os.getpid():
-                self._made = (os.getpid(), self._new_pool())
-            return self._made[1]
-
-    def _new_pool(self) -> Any:
-        try:
-            import urllib3
-        except ImportError as error:
-            raise ImportError(f"{self.uri} needs urllib3: pip install 'cfdb[ebooklet]'") from error
-        connect, read = self._timeouts
-        options: dict[str, Any] = {
-            "maxsize": max(10, self._threads + 2),
-            "timeout": urllib3.Timeout(connect=connect, read=read),
-            "cert_reqs": "CERT_REQUIRED" if self._verify else "CERT_NONE",
-        }
-        if isinstance(self._verify, str):
-            options["ca_certs"] = self._verify
-        parts = urlsplit(self.uri)
-        proxy = getproxies().get(parts.scheme)
-        if proxy and not proxy_bypass(parts.hostname or ""):
-            return urllib3.ProxyManager(proxy, **options)
-        return urllib3.PoolManager(**options)
 
     def _url(self, key: str) -> str:
         if not key.startswith(self.key):

@@ -16,11 +16,20 @@ logger = logging.getLogger("ebooklet.stores")
 
 
 class TransientError(Exception):
-    """A failure that may pass; carries the error to raise when it does not."""
+    """A failure that may pass.
 
-    def __init__(self, error: StoreError) -> None:
+    Attributes
+    ----------
+    error : StoreError
+        What to raise when it does not.
+    unsent : bool
+        Whether nothing of the request can have reached the server.
+    """
+
+    def __init__(self, error: StoreError, *, unsent: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
+        self.unsent = unsent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,11 @@
 """How are objects kept in an S3 bucket?
 
-boto3 signs and sends; repeating is ours, because boto3 neither repeats a body that is cut short nor can tell a lost
-answer to a conditional PUT from a lost race.
+Requests are sent by a `Transport`, each once; what is repeated, and what a conditional write without an answer means,
+is decided here.
 """
 
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ebooklet.errors import (
     AccessDeniedError,
@@ -20,21 +17,18 @@ from ebooklet.errors import (
     UnsupportedOperationError,
 )
 from ebooklet.stores.access import Credentials, S3Access
-from ebooklet.stores.body import (
-    bare_etag,
-    http_date,
-    quoted_etag,
-    read_bounded,
-    read_range,
-)
-from ebooklet.stores.boto import BadRequestError, failure_of, foreign_errors, make_client, was_never_sent
+from ebooklet.stores.body import bare_etag, http_date, quoted_etag, read_bounded, read_range
+from ebooklet.stores.boto_transport import BotoTransport
 from ebooklet.stores.dialect import Dialect, dialect_of
+from ebooklet.stores.per_process import PerProcess
+from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.protocol import OVERWRITE, Body, Create, Object, ObjectMeta, ObjectStore, PutMode, Update, joined
 from ebooklet.stores.retry import RetryBudget, RetryPolicy, TransientError, persist
+from ebooklet.stores.settings import settings_for
 from ebooklet.stores.translate import Answer, error_of
+from ebooklet.stores.transport import BadRequestError, Download, Headers, Page, Transport
 
 T = TypeVar("T")
-Reply = dict[str, Any]
 
 DELETE_PER_REQUEST = 1000
 
@@ -47,7 +41,7 @@ class S3Store:
     access : S3Access
         Bucket, server and options.
     credentials : Credentials, optional
-        Keys given by hand; without them the chain of boto3 is asked.
+        Keys given by hand; without them the environment and the chain of boto3 are asked.
     page_size : int
         Objects per request of a listing.
     """
@@ -60,8 +54,7 @@ class S3Store:
         self._credentials = credentials
         self._policy = RetryPolicy(access.retries, access.deadline)
         self._budget = RetryBudget()
-        self._made: tuple[int, Any] | None = None
-        self._lock = threading.Lock()
+        self._transports: PerProcess[Transport] = PerProcess(self._new_transport)
 
     def __repr__(self) -> str:
         return f"S3Store({self._place('')!r})"
@@ -74,41 +67,44 @@ class S3Store:
         """Whether `Create` and `Update` are honoured; None while nobody knows."""
         return self.dialect.conditional_put
 
+    def close(self) -> None:
+        """Close the connections to the server; the next request opens new ones."""
+        made = self._transports.take()
+        if made is not None:
+            made.close()
+
     # ------------------------------------------------------------------ reading
 
     def get(self, key: str, *, if_none_match: str | None = None, limit: int | None = None) -> Object:
         """Read an object in full."""
-        condition = {} if if_none_match is None else {"IfNoneMatch": quoted_etag(if_none_match)}
+        condition = {} if if_none_match is None else {"if-none-match": quoted_etag(if_none_match)}
 
-        def read(client: Any) -> Object:
-            reply = client.get_object(Bucket=self.access.bucket, Key=key, **condition)
-            with closing(reply["Body"]) as stream:
-                body = read_bounded(stream.read, reply.get("ContentLength"), limit)
+        def read(found: Download) -> Object:
+            body = read_bounded(found.read, found.length, limit)
             if body is None:
                 raise ObjectTooLargeError(f"{self._place(key)} has more than the {limit} bytes expected")
-            return Object(_meta(key, reply, len(body)), body)
+            return Object(_meta(key, found.headers, len(body)), body)
 
-        return self._persist(key, read)
+        return self._persist(lambda: self._transport().get(key, condition, read))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Read exactly `length` bytes at `start`."""
         if length == 0:
             return b""
 
-        def read(client: Any) -> bytes:
-            reply = client.get_object(Bucket=self.access.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
-            with closing(reply["Body"]) as stream:
-                return read_range(
-                    stream.read,
-                    start=start,
-                    length=length,
-                    status=reply["ResponseMetadata"]["HTTPStatusCode"],
-                    content_range=reply.get("ContentRange"),
-                    size=reply.get("ContentLength"),
-                    place=self._place(key),
-                )
+        def read(found: Download) -> bytes:
+            return read_range(
+                found.read,
+                start=start,
+                length=length,
+                status=found.status,
+                content_range=found.headers.get("content-range"),
+                size=found.length,
+                place=self._place(key),
+            )
 
-        return self._persist(key, read)
+        wanted = {"range": f"bytes={start}-{start + length - 1}"}
+        return self._persist(lambda: self._transport().get(key, wanted, read))
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read several ranges of one object, a request for each."""
@@ -116,24 +112,26 @@ class S3Store:
 
     def head(self, key: str) -> ObjectMeta:
         """Describe an object."""
-        return self._persist(
-            key, lambda client: _described(key, client.head_object(Bucket=self.access.bucket, Key=key))
-        )
+        headers = self._persist(lambda: self._transport().head(key))
+        size = headers.get("content-length", "")
+        if not size.isdigit():
+            raise StoreError(f"{self._place(key)}: the server does not tell the length of the object")
+        return _meta(key, headers, int(size))
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """All objects whose key begins with `prefix`, in the server's order: by the bytes of their keys."""
-        request: Reply = {"Bucket": self.access.bucket, "Prefix": prefix, "MaxKeys": self.page_size}
+        token = ""
         while True:
-            reply = self._persist(prefix, lambda client: client.list_objects_v2(**request))
-            now = http_date(_headers(reply), "date")
-            for found in reply.get("Contents", ()):
-                yield ObjectMeta(found["Key"], found["Size"], bare_etag(found["ETag"]), found["LastModified"], now)
-            if not reply.get("IsTruncated"):
+            page = self._page(prefix, token)
+            yield from page.entries
+            if not page.truncated:
                 return
-            token = reply.get("NextContinuationToken")
-            if not token or token == request.get("ContinuationToken"):
+            if not page.token or page.token == token:
                 raise StoreError(f"{self._place(prefix)}: the server's listing does not go on after its first page")
-            request["ContinuationToken"] = token
+            token = page.token
+
+    def _page(self, prefix: str, token: str) -> Page:
+        return self._persist(lambda: self._transport().list(prefix, self.page_size, token))
 
     # ------------------------------------------------------------------ writing
 
@@ -141,24 +139,18 @@ class S3Store:
         """Write an object."""
         data = joined(body)
         if isinstance(mode, Create):
-            return self._put_if(key, data, IfNoneMatch="*")
+            return self._put_if(key, data, {"if-none-match": "*"})
         if isinstance(mode, Update):
             return self._update(key, data, mode.etag)
-        return self._persist(
-            key, lambda client: _written(key, data, client.put_object(Bucket=self.access.bucket, Key=key, Body=data))
-        )
+        return _written(key, data, self._persist(lambda: self._transport().put(key, data, {})))
 
     def copy(self, source_key: str, target_key: str, *, target: ObjectStore | None = None) -> bool:
         """Copy an object on the server, which needs one server and one identity for both buckets."""
         there = self if target is None else target
         if not isinstance(there, S3Store) or not self._shares_identity_with(there):
             return False
-        source = {"Bucket": self.access.bucket, "Key": source_key}
-        bucket = there.access.bucket
         try:
-            there._persist(
-                source_key, lambda client: client.copy_object(Bucket=bucket, Key=target_key, CopySource=source)
-            )
+            there._persist(lambda: there._transport().copy(self.access.bucket, source_key, target_key))
         except (UnsupportedOperationError, AccessDeniedError):
             return False
         return True
@@ -166,7 +158,7 @@ class S3Store:
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is no error."""
         try:
-            self._persist(key, lambda client: client.delete_object(Bucket=self.access.bucket, Key=key))
+            self._persist(lambda: self._transport().delete(key))
         except ObjectNotFoundError:
             return
 
@@ -184,14 +176,10 @@ class S3Store:
         return failed
 
     def _delete_batch(self, keys: Sequence[str]) -> dict[str, StoreError]:
-        request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        reply = self._persist("", lambda client: client.delete_objects(Bucket=self.access.bucket, Delete=request))
         return {
-            fault["Key"]: error_of(
-                Answer(0, fault.get("Code", ""), fault.get("Message", "")), self._place(fault["Key"])
-            )
-            for fault in reply.get("Errors", ())
-            if fault.get("Code") != "NoSuchKey"
+            fault.key: error_of(Answer(0, fault.code, fault.message), self._place(fault.key))
+            for fault in self._persist(lambda: self._transport().delete_many(keys))
+            if fault.code != "NoSuchKey"
         }
 
     def _delete_singly(self, keys: Sequence[str]) -> dict[str, StoreError]:
@@ -209,12 +197,12 @@ class S3Store:
         """`If-Match` in the spelling of the server, which is learned from the first refusal that makes no sense."""
         quoted = self.dialect.quoted_if_match is not False
         try:
-            meta = self._put_if(key, data, IfMatch=_if_match(etag, quoted))
+            meta = self._put_if(key, data, _if_match(etag, quoted))
         except PreconditionFailedError:
             if not self._still_has(key, etag):
                 raise
             quoted = not quoted
-            meta = self._put_if(key, data, IfMatch=_if_match(etag, quoted))
+            meta = self._put_if(key, data, _if_match(etag, quoted))
         self.dialect.quoted_if_match = quoted
         return meta
 
@@ -224,46 +212,34 @@ class S3Store:
         except StoreError:
             return False
 
-    def _put_if(self, key: str, data: bytes, **condition: str) -> ObjectMeta:
+    def _put_if(self, key: str, data: bytes, condition: Headers) -> ObjectMeta:
         """One conditional PUT, repeated only while nothing of it can have reached the server."""
 
-        def write(client: Any) -> ObjectMeta:
+        def write() -> Headers:
             try:
-                return _written(
-                    key, data, client.put_object(Bucket=self.access.bucket, Key=key, Body=data, **condition)
-                )
-            except foreign_errors() as error:
-                raise self._failure_of_conditional_put(key, error) from error
+                return self._transport().put(key, data, condition)
+            except TransientError as failure:
+                if failure.unsent:
+                    raise
+                raise UncertainOutcomeError(
+                    f"the conditional write may or may not have happened: {failure.error}"
+                ) from failure
+            except PreconditionFailedError:
+                self.dialect.conditional_put = True
+                raise
+            except UnsupportedOperationError:
+                self.dialect.conditional_put = False
+                raise
+            except ObjectNotFoundError as error:
+                raise PreconditionFailedError(f"{self._place(key)}: the object is gone, or was never there") from error
 
-        return persist(lambda: write(self._client()), self._policy, self._budget)
-
-    def _failure_of_conditional_put(self, key: str, error: Exception) -> Exception:
-        failure = failure_of(error, self._place(key))
-        if isinstance(failure, TransientError):
-            if was_never_sent(error):
-                return failure
-            return UncertainOutcomeError(f"the conditional write may or may not have happened: {failure.error}")
-        if isinstance(failure, PreconditionFailedError):
-            self.dialect.conditional_put = True
-        elif isinstance(failure, UnsupportedOperationError):
-            self.dialect.conditional_put = False
-        elif isinstance(failure, ObjectNotFoundError):
-            return PreconditionFailedError(f"{self._place(key)}: the object is gone, or was never there")
-        return failure
+        return _written(key, data, persist(write, self._policy, self._budget))
 
     # ------------------------------------------------------------------ requests
 
-    def _persist(self, key: str, request: Callable[[Any], T]) -> T:
-        """Send a request that may be sent again, body included, and translate what goes wrong."""
-
-        def attempt() -> T:
-            client = self._client()
-            try:
-                return request(client)
-            except foreign_errors() as error:
-                raise failure_of(error, self._place(key)) from error
-
-        return persist(attempt, self._policy, self._budget)
+    def _persist(self, request: Callable[[], T]) -> T:
+        """Send a request that may be sent again, body included."""
+        return persist(request, self._policy, self._budget)
 
     def _shares_identity_with(self, other: "S3Store") -> bool:
         mine, its = self.access, other.access
@@ -278,31 +254,31 @@ class S3Store:
         at = f" at {self.access.endpoint_url}" if self.access.endpoint_url else ""
         return f"{self.uri}/{key}{at}"
 
-    def _client(self) -> Any:
-        """The one client of this store; a forked process makes its own."""
-        with self._lock:
-            if self._made is None or self._made[0] != os.getpid():
-                self._made = (os.getpid(), make_client(self.access, self._credentials))
-            return self._made[1]
+    def _transport(self) -> Transport:
+        """The one sender of this store; a forked process makes its own."""
+        return self._transports.get()
+
+    def _new_transport(self) -> Transport:
+        chosen = self.access.transport
+        if chosen == "boto3" or (chosen == "auto" and _is_special(self.access.bucket)):
+            return BotoTransport(self.access, self._credentials, self._place)
+        return PooledTransport(self.access, settings_for(self.access, self._credentials), self._place)
 
 
-def _headers(reply: Reply) -> dict[str, str]:
-    return dict(reply["ResponseMetadata"].get("HTTPHeaders", {}))
+def _is_special(bucket: str) -> bool:
+    """Whether a bucket is one of AWS's kinds that have rules of their own: access points, directories, lambdas."""
+    return ":" in bucket or bucket.endswith(("--x-s3", "--ol-s3", ".mrap"))
 
 
-def _meta(key: str, reply: Reply, size: int) -> ObjectMeta:
-    now = http_date(_headers(reply), "date")
-    return ObjectMeta(key, size, bare_etag(reply.get("ETag")), reply.get("LastModified"), now)
+def _meta(key: str, headers: Headers, size: int) -> ObjectMeta:
+    etag, now = bare_etag(headers.get("etag")), http_date(headers, "date")
+    return ObjectMeta(key, size, etag, http_date(headers, "last-modified"), now)
 
 
-def _described(key: str, reply: Reply) -> ObjectMeta:
-    return _meta(key, reply, reply["ContentLength"])
+def _written(key: str, data: bytes, headers: Headers) -> ObjectMeta:
+    now = http_date(headers, "date")
+    return ObjectMeta(key, len(data), bare_etag(headers.get("etag")), now, now)
 
 
-def _written(key: str, data: bytes, reply: Reply) -> ObjectMeta:
-    now = http_date(_headers(reply), "date")
-    return ObjectMeta(key, len(data), bare_etag(reply.get("ETag")), now, now)
-
-
-def _if_match(etag: str, quoted: bool) -> str:
-    return quoted_etag(etag) if quoted else etag
+def _if_match(etag: str, quoted: bool) -> Headers:
+    return {"if-match": quoted_etag(etag) if quoted else etag}

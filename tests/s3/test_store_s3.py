@@ -26,10 +26,13 @@ pytestmark = pytest.mark.s3
 __all__ = ["real_s3"]
 
 
+@pytest.mark.parametrize("transport", ["urllib3", "boto3"])
 class TestS3StoreOnRealServer(ObjectStoreKit):
     @pytest.fixture
-    def store(self, real_s3: RealS3) -> S3Store:
-        return real_s3.store(page_size=10)
+    def store(self, real_s3: RealS3, transport: str) -> Iterator[S3Store]:
+        store = real_s3.store(page_size=10, transport=transport)
+        yield store
+        store.close()
 
 
 @pytest.fixture

@@ -137,15 +137,6 @@ def test_nobody_there(web: Web) -> None:
         HttpStore("http://127.0.0.1:9/root", "root", retries=0).get("root")
 
 
-def test_proxies_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://proxy.example.org:3128")
-    monkeypatch.setenv("no_proxy", "internal.example.org")
-    outside = HttpStore("https://example.org/x", "x")._new_pool()
-    inside = HttpStore("https://internal.example.org/x", "x")._new_pool()
-    assert str(outside.proxy) == "http://proxy.example.org:3128"
-    assert inside.proxy is None
-
-
 def test_plain_http_is_warned_of_once() -> None:
     with pytest.warns(UserWarning, match="without encryption"):
         warn_if_plain("http://example.org/once")

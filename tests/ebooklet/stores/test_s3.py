@@ -1,6 +1,7 @@
 import os
 import pickle
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from botocore import UNSIGNED
 
 from cfdb.testing import S3Server
 from ebooklet.errors import BucketMissingError, NoCredentialsError, ObjectTooLargeError, ShortObjectError
-from ebooklet.stores.access import Credentials, S3Access
+from ebooklet.stores.access import Credentials, S3Access, TransportName
 from ebooklet.stores.boto import make_client
 from ebooklet.stores.protocol import CREATE
 from ebooklet.stores.s3 import S3Store
 from tests.kits.object_store_kit import ObjectStoreKit
 from tests.support.web import web_server
+
+TRANSPORTS: tuple[TransportName, ...] = ("urllib3", "boto3")
 
 
 def s3_store(server: S3Server, *, page_size: int = 1000, **options: object) -> S3Store:
@@ -24,14 +27,18 @@ def s3_store(server: S3Server, *, page_size: int = 1000, **options: object) -> S
     return store
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 class TestS3StoreOnMoto(ObjectStoreKit):
     @pytest.fixture
-    def store(self, server: S3Server) -> S3Store:
-        return s3_store(server, page_size=10)
+    def store(self, server: S3Server, transport: str) -> Iterator[S3Store]:
+        store = s3_store(server, page_size=10, transport=transport)
+        yield store
+        store.close()
 
 
-def test_the_pool_is_as_large_as_the_threads(server: S3Server) -> None:
-    assert s3_store(server, threads=40)._client().meta.config.max_pool_connections >= 40
+def test_the_pool_of_boto3_is_as_large_as_the_threads(server: S3Server) -> None:
+    access = S3Access(server.bucket, endpoint_url=server.endpoint_url, threads=40)
+    assert make_client(access, Credentials("a", "b")).meta.config.max_pool_connections >= 40
 
 
 def test_stores_of_one_bucket_share_what_they_learn(server: S3Server) -> None:
@@ -45,38 +52,33 @@ def test_neither_repr_nor_pickle_gives_keys_away(server: S3Server) -> None:
         pickle.dumps(store)
 
 
-def test_a_forked_process_has_its_own_client(server: S3Server) -> None:
-    store = s3_store(server)
-    store.put("root", b"hello")
-    before = store._client()
-    store._made = (os.getpid() + 1, before)
-    assert store._client() is not before
-    assert store.get("root").body == b"hello"
-
-
-def test_a_server_without_ranges_is_coped_with(server: S3Server) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_server_without_ranges_is_coped_with(server: S3Server, transport: TransportName) -> None:
     with web_server() as web:
         web.ranges = False
         web.pages["/bucket/root"] = bytes(range(256))
-        store = S3Store(S3Access("bucket", endpoint_url=web.url, anonymous=True))
+        store = S3Store(S3Access("bucket", endpoint_url=web.url, anonymous=True, transport=transport))
         assert store.get_range("root", 10, 20) == bytes(range(10, 30))
         with pytest.raises(ShortObjectError):
             store.get_range("root", 250, 7)
 
 
-def test_a_server_that_does_not_tell_lengths_is_coped_with(server: S3Server) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_server_that_does_not_tell_lengths_is_coped_with(server: S3Server, transport: TransportName) -> None:
     with web_server() as web:
         web.lengths = False
         web.pages["/bucket/root"] = bytes(1000)
-        store = S3Store(S3Access("bucket", endpoint_url=web.url, anonymous=True))
+        store = S3Store(S3Access("bucket", endpoint_url=web.url, anonymous=True, transport=transport))
         assert store.get("root", limit=1000).body == bytes(1000)
         assert store.get_range("root", 1, 5) == bytes(5)
         with pytest.raises(ObjectTooLargeError):
             store.get("root", limit=999)
 
 
-def test_a_missing_bucket_is_named(server: S3Server) -> None:
-    store = S3Store(S3Access("nowhere", endpoint_url=server.endpoint_url), Credentials("a", "b"))
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_missing_bucket_is_named(server: S3Server, transport: TransportName) -> None:
+    access = S3Access("nowhere", endpoint_url=server.endpoint_url, transport=transport)
+    store = S3Store(access, Credentials("a", "b"))
     for use in (lambda: store.get("root"), lambda: store.put("root", b"", CREATE), lambda: list(store.list(""))):
         with pytest.raises(BucketMissingError, match="nowhere"):
             use()
@@ -134,11 +136,10 @@ class TestCredentials:
         assert client.meta.region_name == "eu-central-1"
         assert client._request_signer._credentials.token == "token"
 
-    def test_buckets_are_in_the_path_of_endpoints_of_ones_own(self) -> None:
-        style = "addressing_style"
-        assert make_client(S3Access("b", endpoint_url="http://x.org"), None).meta.config.s3[style] == "path"
-        assert make_client(S3Access("b"), None).meta.config.s3[style] == "auto"
-        assert make_client(S3Access("b", addressing_style="virtual"), None).meta.config.s3[style] == "virtual"
+    def test_addressing_is_boto3_s_own_unless_given(self) -> None:
+        assert make_client(S3Access("b"), None).meta.config.s3 is None
+        client = make_client(S3Access("b", addressing_style="virtual"), None)
+        assert client.meta.config.s3["addressing_style"] == "virtual"
 
 
 def test_without_boto3_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

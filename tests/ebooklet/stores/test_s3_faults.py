@@ -1,6 +1,7 @@
 """What the S3 store makes of a bad network and a server in trouble: the right bytes or the right error."""
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from ebooklet.errors import (
 from ebooklet.stores import dialect as dialects
 from ebooklet.stores.protocol import CREATE, Overwrite, PutMode, Update
 from ebooklet.stores.s3 import S3Store
-from tests.ebooklet.stores.test_s3 import s3_store
+from tests.ebooklet.stores.test_s3 import TRANSPORTS, s3_store
 from tests.support.proxy import Proxy, Rule
 
 BODY = bytes(range(256)) * 40
@@ -50,10 +51,17 @@ def new_dialects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialects, "_known", {})
 
 
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def store(server: S3Server, proxy: Proxy) -> S3Store:
+def store(server: S3Server, proxy: Proxy, transport: str) -> Iterator[S3Store]:
     s3_store(server).put("root", BODY)
-    return s3_store(server, endpoint_url=proxy.endpoint_url, read_timeout=0.3)
+    store = s3_store(server, endpoint_url=proxy.endpoint_url, read_timeout=0.3, transport=transport)
+    yield store
+    store.close()
 
 
 @pytest.mark.parametrize("rule", PASSING, ids=_id)
@@ -90,9 +98,9 @@ def test_other_requests_outlast_it_too(store: S3Store, proxy: Proxy, rule: Rule)
 
 @pytest.mark.parametrize("rule", PASSING, ids=_id)
 def test_what_does_not_pass_is_an_error_that_says_so(
-    server: S3Server, proxy: Proxy, store: S3Store, rule: Rule
+    server: S3Server, proxy: Proxy, store: S3Store, transport: str, rule: Rule
 ) -> None:
-    store = s3_store(server, endpoint_url=proxy.endpoint_url, read_timeout=0.3, retries=1)
+    store = s3_store(server, endpoint_url=proxy.endpoint_url, read_timeout=0.3, retries=1, transport=transport)
     proxy.rules = [again(rule, op="GET|RANGE|PUT", times=100)]
     for use in (lambda: store.get("root"), lambda: store.get_range("root", 0, 5000)):
         with pytest.raises(RemoteConnectionError, match=r"root.*2 attempts"):
@@ -155,8 +163,8 @@ def test_refusals_of_a_conditional_write_are_told_apart(
     assert store.supports_conditional_put is (status != 501)
 
 
-def test_a_connection_that_was_never_made_is_tried_again_and_certain(server: S3Server) -> None:
-    store = s3_store(server, endpoint_url="http://127.0.0.1:9", retries=1)
+def test_a_connection_that_was_never_made_is_tried_again_and_certain(server: S3Server, transport: str) -> None:
+    store = s3_store(server, endpoint_url="http://127.0.0.1:9", retries=1, transport=transport)
     for mode in (Overwrite(), CREATE, Update("x")):
         with pytest.raises(RemoteConnectionError, match=r"check endpoint_url=.*2 attempts"):
             store.put("root", b"", mode)
@@ -198,8 +206,8 @@ def test_bodies_beyond_the_limit_are_not_read(server: S3Server, store: S3Store, 
     assert proxy.traffic.received < 10_000_000
 
 
-def test_a_deadline_ends_the_patience(server: S3Server, proxy: Proxy) -> None:
-    store = s3_store(server, endpoint_url=proxy.endpoint_url, retries=50, deadline=0.3)
+def test_a_deadline_ends_the_patience(server: S3Server, proxy: Proxy, transport: str) -> None:
+    store = s3_store(server, endpoint_url=proxy.endpoint_url, retries=50, deadline=0.3, transport=transport)
     proxy.rules = [Rule("status", op="GET", times=100)]
     with pytest.raises(RemoteConnectionError):
         store.get("root")
@@ -214,9 +222,9 @@ def test_nothing_waits_for_100_continue(store: S3Store, proxy: Proxy) -> None:
     assert proxy.traffic.total == 2
 
 
-def test_one_client_serves_all_threads(store: S3Store, proxy: Proxy) -> None:
+def test_one_transport_serves_all_threads(store: S3Store, proxy: Proxy) -> None:
     made = set()
-    threads = [threading.Thread(target=lambda: made.add(id(store._client()))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: made.add(id(store._transport()))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,93 @@
+"""Where do requests to a bucket go, and who signs them?
+
+What is given by hand or in variables is understood here. boto3, which takes long to import, is asked where its rules
+are needed: configuration files and profiles, logins, roles and keys that expire, and servers of AWS with special names.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment, verify_of
+from ebooklet.stores.addressing import is_aws
+from ebooklet.stores.boto import settings_of
+
+_FILE, _PROFILES = "AWS_CONFIG_FILE", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_USUAL_REGION = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|mx)-(?:north|south|east|west|central){1,2}-\d{1,2}")
+# Variables that choose other servers of AWS.
+_SPECIAL = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
+
+
+def settings_for(access: S3Access, credentials: Credentials | None) -> Settings:
+    """Everything that a request needs to know.
+
+    Parameters
+    ----------
+    access : S3Access
+        Bucket and options.
+    credentials : Credentials, optional
+        Keys given by hand.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    NoCredentialsError
+        If keys are needed and there are none.
+
+    Examples
+    --------
+    >>> access = S3Access("lab", endpoint_url="http://127.0.0.1:9000", region="nowhere-1")
+    >>> settings_for(access, Credentials("id", "secret")).region
+    'nowhere-1'
+    """
+    plain = None if _needs_profile(access) else _plain_settings(access, credentials)
+    return settings_of(access, credentials) if plain is None else plain
+
+
+def _plain_settings(access: S3Access, credentials: Credentials | None) -> Settings | None:
+    """Settings from parameters and variables; None where they do not suffice."""
+    found = credentials or (None if access.anonymous else _keys_of_environment())
+    if found is None and not access.anonymous:
+        return None
+    region = access.region or region_of_environment() or "us-east-1"
+    endpoint = access.endpoint_url or _endpoint_of_environment()
+    if endpoint is None:
+        if not _USUAL_REGION.fullmatch(region) or any(os.environ.get(name) for name in _SPECIAL):
+            return None
+        endpoint = f"https://s3.{region}.amazonaws.com"
+    style = access.addressing_style
+    virtual = style != "path" if is_aws(endpoint) else style == "virtual"
+    keys = None if found is None else lambda: found
+    return Settings(endpoint, region, virtual, keys, verify_of(access.verify))
+
+
+def _needs_profile(access: S3Access) -> bool:
+    """Whether a configuration file may say something that has not been said by hand."""
+    if access.profile or any(os.environ.get(name) for name in _PROFILES):
+        return True
+    try:
+        text = Path(os.environ.get(_FILE) or "~/.aws/config").expanduser().read_text()
+    except (OSError, RuntimeError):
+        return False
+    words = ["ca_bundle", "s3"]
+    if not access.region:
+        words.append("region")
+    if not access.endpoint_url:
+        words += ["endpoint", "services"]
+    return any(word in text for word in words)
+
+
+def _keys_of_environment() -> Credentials | None:
+    key_id, key = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not key_id or not key or os.environ.get("AWS_CREDENTIAL_EXPIRATION"):
+        return None
+    return Credentials(key_id, key, os.environ.get("AWS_SESSION_TOKEN") or os.environ.get("AWS_SECURITY_TOKEN") or None)
+
+
+def _endpoint_of_environment() -> str | None:
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
