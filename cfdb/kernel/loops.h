@@ -1,0 +1,82 @@
+/* The table of loops, and the choice of it for the machine at hand. */
+
+typedef struct {
+    double least, most, total, scale, parts[16];
+    uint64_t missing, bits_least, bits_most, low, high;
+} Summary;
+
+typedef void (*Residuals)(const void *, size_t, size_t, size_t, int, uint64_t, uint8_t *);
+typedef void (*Row)(const uint8_t *, size_t, size_t, int, uint64_t, bool, void *);
+typedef void (*ToCells)(const void *, size_t, int64_t, int, void *);
+typedef void (*Unpack)(const void *, size_t, const Conversion *, void *);
+typedef void (*Summarise)(const void *, size_t, Summary *);
+
+typedef struct {
+    size_t (*decimal_f4)(const float *restrict, int32_t *restrict, size_t, int, int32_t *, int32_t *);
+    size_t (*decimal_f8)(const double *restrict, int64_t *restrict, size_t, int, int64_t *, int64_t *);
+    Residuals residuals_32[4], residuals_64[4]; /* by width */
+    Row row[4];
+    ToCells to_f4[4], to_f8[4], to_integer[4][4]; /* by itemsize and width */
+    Unpack unpack_f4[2][4], unpack_f8[2][4];      /* by sign and itemsize */
+    void (*widen_i1)(const int8_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_i2)(const int16_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_i4)(const int32_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_u1)(const uint8_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_u2)(const uint16_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_u4)(const uint32_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
+    void (*widen_i8)(const int64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
+    void (*widen_u8)(const uint64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
+    void (*shuffle[4])(const uint8_t *, size_t, uint8_t *restrict, size_t);
+    Summarise summarise_float[2], summarise_integer[2][4];
+} Loops;
+
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
+#endif
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#define SHIFT_BYTES(v, bytes) _mm_slli_si128((__m128i)(v), (bytes))
+#endif
+
+#define ISA(name) name##_base
+#define ISA_TARGET
+#include "rows.h"
+#undef ISA
+#undef ISA_TARGET
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define ISA(name) name##_avx2
+#define ISA_TARGET __attribute__((target("avx2,fma,bmi,bmi2,lzcnt")))
+#include "rows.h"
+#undef ISA
+#undef ISA_TARGET
+#define ISA(name) name##_avx512
+#define ISA_TARGET __attribute__((target("avx2,fma,bmi,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl")))
+#include "rows.h"
+#undef ISA
+#undef ISA_TARGET
+
+static const Loops *choose_loops(int level)
+{
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
+    if (level >= 2 && avx512) return &loops_avx512;
+    if (level >= 1 && avx2) return &loops_avx2;
+    return &loops_base;
+}
+#else
+static const Loops *choose_loops(int level)
+{
+    (void)level;
+    return &loops_base;
+}
+#endif
+
+static const Loops *loops = &loops_base;
