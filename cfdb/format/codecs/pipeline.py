@@ -5,6 +5,7 @@ Two steps are kept apart: *values* (what a user sees) <-> *cells* (what is store
 payload. A partial write decodes cells, replaces some, and encodes cells, so that untouched ones keep every bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -97,6 +98,38 @@ class CodecPipeline:
         cells = self.decode_cells(payload)
         from_cells(cells[selection], self.dtype, out, self.fill_value)
 
+    def decode_boxes(
+        self,
+        payloads: Sequence[Buffer],
+        starts: Array,
+        counts: Array,
+        out: Array,
+        targets: Array,
+    ) -> None:
+        """Decode a box of every chunk straight to its place.
+
+        Parameters
+        ----------
+        payloads : sequence of bytes-like
+            Encoded chunks.
+        starts, counts : ndarray of int64, (n, ndim)
+            First cell and lengths of the box in its chunk.
+        out : ndarray
+            Where the values go: any strides, of the type of the values.
+        targets : ndarray of int64, (n, ndim)
+            First cell of the box in `out`.
+        """
+        rows = zip(payloads, starts.tolist(), counts.tolist(), targets.tolist(), strict=True)
+        for payload, start, count, target in rows:
+            places = tuple(slice(t, t + c) for t, c in zip(target, count, strict=True))
+            box = tuple(slice(s, s + c) for s, c in zip(start, count, strict=True))
+            self.decode_into(payload, out[(*places, ...)], box)
+
+    @property
+    def block_shape(self) -> tuple[int, ...]:
+        """Shape of the parts of a chunk that are decoded apart from each other."""
+        return self.shape
+
     # values <-> cells
 
     def to_cells(self, values: Any) -> Array:
@@ -121,6 +154,10 @@ class CodecPipeline:
         for codec in self.chain[1:]:
             data = _apply(codec, data)
         return data if isinstance(data, bytes) else bytes(data)
+
+    def encode_cells_many(self, cells: Sequence[Array]) -> list[bytes]:
+        """Encode full chunks of cells."""
+        return [self.encode_cells(chunk) for chunk in cells]
 
     def decode_cells(self, payload: Buffer) -> Array:
         """Decode a full chunk of cells; the array is writable."""
