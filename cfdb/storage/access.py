@@ -14,7 +14,6 @@ from cfdb.errors import CorruptChunkError
 from cfdb.format.casting import blank_cell
 from cfdb.format.codecs import CodecPipeline
 from cfdb.plan.boxes import Boxes
-from cfdb.storage import _shim  # noqa
 from cfdb.storage.protocol import Buffer, ChunkStore
 
 Array = npt.NDArray[Any]

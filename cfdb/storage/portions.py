@@ -16,7 +16,7 @@ INLINE_BYTES = 2**19
 #: Decoded bytes of a portion: of one call to the store, and one to the codec.
 BATCH_BYTES = 2**22
 #: Decoded bytes of a portion while iterating.
-STEP_BYTES = 2**20
+STEP_BYTES = 2**21
 #: Decoded bytes asked for in advance while iterating, and at a time while loading.
 WINDOW_BYTES = 2**26
 #: Most chunks of a portion, however small they are.

@@ -42,7 +42,7 @@ class ArrayWriter:
         if not parts:
             return
         to_cells = self.access.pipeline.to_cells
-        if not encoded and not self._always_fits(values):
+        if not encoded and (self._are_cells(values) or not self._always_fits(values)):
             values, encoded = to_cells(values), True
 
         def work(batch: Sequence[ChunkProjection]) -> None:
@@ -68,6 +68,12 @@ class ArrayWriter:
                 parts.append(ChunkProjection(index, key, places, (), (), covers_chunk=False, fills_chunk=False))
                 chosen.append(cells[numbers])
             self._store(grid, parts, chosen)
+
+    def _are_cells(self, values: Array) -> bool:
+        """Whether values are stored as they are: turning all of them into cells takes no copy."""
+        target = self.access.pipeline.dtype
+        plain = target.packing is None and target.precision is None and target.kind in "biufcmM"
+        return plain and values.dtype == target.dtype_encoded and not isinstance(values, np.ma.MaskedArray)
 
     def _always_fits(self, values: Array) -> bool:
         """Whether values are encoded without ever failing, so that chunks need not be tried first."""
