@@ -143,8 +143,11 @@ class Reading(ABC):
         """Select by position along named dimensions, in every variable that has them."""
         chosen = {**(positions or {}), **named}
         refuse_pointwise(chosen)
+        return self._taken(chosen)
+
+    def _taken(self, positions: Mapping[str, Any]) -> "DatasetView":
         selected = dict(self._selected())
-        for name, key in chosen.items():
+        for name, key in positions.items():
             along = self._along(name)
             selected[self._labels.structure.dims[name].id] = along.take(key)
         return DatasetView(self._labels, selected)
@@ -170,7 +173,7 @@ class Reading(ABC):
             axis = self._along(name).axes[0]
             values = pick(self._labels.values(name), axis)
             positions[name] = self._labels.positions(name, values, label, method, tolerance)
-        return self.isel(positions)
+        return self._taken(positions)
 
     select = isel
     select_loc = sel

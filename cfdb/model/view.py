@@ -9,11 +9,11 @@ from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.lib.mixins
 import numpy.typing as npt
 
 from cfdb.errors import MemoryLimitError, SelectionError
 from cfdb.format.dtypes import DataType
+from cfdb.model.arrays import ArrayLike
 from cfdb.model.attributes import Attributes
 from cfdb.model.containers import Variables
 from cfdb.model.doors import door
@@ -21,7 +21,7 @@ from cfdb.model.labels import Labels, Loc, pick, refuse_pointwise
 from cfdb.model.loading import LoadResult
 from cfdb.model.points import Points
 from cfdb.model.structure import Member
-from cfdb.model.values import Codec, reduce_masked, unmasked
+from cfdb.model.values import Codec
 from cfdb.options import get_options
 from cfdb.plan.indexing import Selection, select
 from cfdb.storage.engine import ChunkedArray, Stored
@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 Key = Any
 
 
-class View(numpy.lib.mixins.NDArrayOperatorsMixin):
+class View(ArrayLike):
     """A part of a variable, not read yet.
 
     NumPy's functions and operators read it and give arrays; assigning to it writes to the variable.
@@ -167,9 +167,6 @@ class View(numpy.lib.mixins.NDArrayOperatorsMixin):
             f"iterating over {self._kind} {self.name!r} cell by cell would be slow: use .iter_chunks() to go through "
             "it chunk by chunk, or .values to load it"
         )
-
-    def __contains__(self, value: Any) -> bool:
-        return bool(np.any(self._load_implicitly() == value))
 
     # selecting
 
@@ -309,51 +306,6 @@ class View(numpy.lib.mixins.NDArrayOperatorsMixin):
                 "read(out=...), or raise the limit with cfdb.set_options(max_load=...)"
             )
         return self.read()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if copy is False:
-            raise ValueError(f"{self._kind} {self.name!r} must be read, so an array of it is always a copy")
-        plain: Array = unmasked(self._load_implicitly(), f"{self._kind} {self.name!r}", dtype)
-        return plain if dtype is None else plain.astype(dtype, copy=False)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-        loaded = [item._load_implicitly() if isinstance(item, View) else item for item in inputs]
-
-        def apply(**target: Any) -> Any:
-            if method == "__call__":
-                return ufunc(*loaded, **options, **target)
-            return reduce_masked(ufunc, method, loaded, {**options, **target}, f"{self._kind} {self.name!r}")
-
-        if out is None:
-            return apply()
-        if not any(isinstance(target, View) for target in out):
-            return apply(out=out)
-        result = apply()
-        results = result if isinstance(result, tuple) else (result,)
-        for target, values in zip(out, results, strict=True):
-            target[...] = values
-        return out[0] if len(out) == 1 else out
-
-    def item(self, *where: Any) -> Any:
-        """Give a single value as a Python object."""
-        return unmasked(self._load_implicitly(), f"{self._kind} {self.name!r}").item(*where)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(
-                f"the truth value of {self._kind} {self.name!r} with {self.size} cells is ambiguous: use .values.any() "
-                "or .values.all()"
-            )
-        return bool(self.item())
 
     def set(self, key: Key, data: Any, decoded: bool = True) -> None:
         """Assign values, or (`decoded=False`) stored codes."""
