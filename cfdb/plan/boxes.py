@@ -96,19 +96,26 @@ class BoxPlan:
 
     def portions(self, step: int) -> Iterator[Boxes]:
         """Give the boxes, `step` at a time."""
-        shape = tuple(axis.shape[1] for axis in self.axes)
-        total, keys = prod(shape), self.keys()
+        total, keys = len(self), self.keys()
         if total == 1:
-            table = np.concatenate(self.axes, axis=1)[:, None, :]
-            yield Boxes(list(keys), table[PLACE], table[COUNT], table[OUT])
+            yield _boxes(list(keys), np.concatenate(self.axes, axis=1)[:, None, :])
             return
         for start in range(0, total, step):
-            stop = min(start + step, total)
-            table = np.empty((4, stop - start, len(shape)), np.int64)
-            parts = np.unravel_index(np.arange(start, stop), shape)
-            for number, (axis, part) in enumerate(zip(self.axes, parts, strict=True)):
-                table[:, :, number] = axis[:, part]
-            yield Boxes(list(islice(keys, stop - start)), table[PLACE], table[COUNT], table[OUT])
+            numbers = np.arange(start, min(start + step, total))
+            yield _boxes(list(islice(keys, numbers.size)), self._columns(numbers))
+
+    def at(self, numbers: Sequence[int]) -> Boxes:
+        """Give boxes by their numbers."""
+        table = self._columns(np.asarray(numbers, np.int64))
+        places = (".".join(map(str, chunk)) for chunk in table[CHUNK].tolist())
+        return _boxes([f"{self.variable_id}/{place}" for place in places], table)
+
+    def _columns(self, numbers: Integers) -> Integers:
+        table = np.empty((4, numbers.size, len(self.axes)), np.int64)
+        parts = np.unravel_index(numbers, tuple(axis.shape[1] for axis in self.axes))
+        for number, (axis, part) in enumerate(zip(self.axes, parts, strict=True)):
+            table[:, :, number] = axis[:, part]
+        return table
 
     def touched(self, chunk_shape: Sequence[int], block_shape: Sequence[int]) -> int:
         """Count the cells of the blocks that the boxes touch: what must be decoded."""
@@ -118,6 +125,10 @@ class BoxPlan:
             last = -(-(axis[PLACE] + axis[COUNT]) // block) * block
             total *= int(np.sum(np.minimum(last, length) - first))
         return total
+
+
+def _boxes(keys: list[str], table: Integers) -> Boxes:
+    return Boxes(keys, table[PLACE], table[COUNT], table[OUT])
 
 
 def plan_boxes(

@@ -61,7 +61,10 @@ class ChunkAccess:
 
     def read_boxes(self, boxes: Boxes, target: Array) -> None:
         """Fetch and decode boxes straight to where they belong; what was never written is fill."""
-        payloads = self.payloads(boxes.keys)
+        self.put_boxes(boxes, self.payloads(boxes.keys), target)
+
+    def put_boxes(self, boxes: Boxes, payloads: Sequence[Buffer | None], target: Array) -> None:
+        """Decode boxes that were fetched straight to where they belong."""
         if None in payloads:
             there = [number for number, payload in enumerate(payloads) if payload is not None]
             for number in set(range(len(boxes))).difference(there):

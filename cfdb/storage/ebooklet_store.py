@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cfdb.storage.booklet_store import translated
-from cfdb.storage.protocol import ChunkWrite
+from cfdb.storage.protocol import Arrived, Buffer, ChunkWrite
 from ebooklet.errors import ConflictError
 from ebooklet.mapping import EBooklet
 from ebooklet.synced import Write
@@ -38,10 +38,10 @@ class EBookletStore:
         with translated():
             return self.db.get_payload(key)
 
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
         with translated():
-            return self.db.get_payloads(keys)
+            return self.db.get_views(keys)
 
     def set_many(self, items: Iterable[ChunkWrite]) -> None:
         """Store values, replacing those of the same key."""
@@ -82,6 +82,12 @@ class EBookletStore:
         """Fetch what is not here, in as few requests as possible."""
         with translated():
             self.db.prefetch(list(keys))
+
+    def stream(self, keys: Iterable[str]) -> Iterator[Arrived] | None:
+        """Give payloads as they arrive, while others are on their way; None when all are here."""
+        with translated():
+            arriving = self.db.stream(list(keys))
+        return None if arriving is None else _streamed(arriving)
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""
@@ -129,6 +135,11 @@ class EBookletStore:
         """Move to the newest version, own changes on top; tell whether there was a newer one."""
         with translated(), _named(readable):
             return self.db.pull()
+
+
+def _streamed(arriving: Iterator[Arrived]) -> Iterator[Arrived]:
+    with translated():
+        yield from arriving
 
 
 @contextmanager

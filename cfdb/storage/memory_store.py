@@ -98,6 +98,9 @@ class MemoryStore:
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
+    def stream(self, keys: Iterable[str]) -> None:
+        """Give nothing: everything is near."""
+
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Say yes for every key."""
         return [True] * len(keys)

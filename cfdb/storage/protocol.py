@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
+#: Numbers of keys among those asked for, and the payloads that arrived for them (None: never written).
+Arrived = tuple[Sequence[int], Sequence[Buffer | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class ChunkStore(Protocol):
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
+
+    def stream(self, keys: Iterable[str]) -> Iterator[Arrived] | None:
+        """Give payloads as they arrive, while others are on their way; None when all are near."""
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""

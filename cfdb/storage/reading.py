@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.errors import CorruptChunkError
+from cfdb.options import get_options
 from cfdb.plan.boxes import Boxes, BoxPlan, plan_boxes
 from cfdb.plan.chunks import ChunkGrid, ChunkPlan, ChunkProjection, plan_points
 from cfdb.plan.indexing import Selection, select_all
 from cfdb.storage.access import ChunkAccess
 from cfdb.storage.boxes import Box, cut
 from cfdb.storage.portions import is_little, shared, sliced, stepwise, window
+from cfdb.storage.protocol import Arrived
 from cfdb.storage.workers import iterate, run_all
 
 Array = npt.NDArray[Any]
@@ -50,9 +53,25 @@ class ArrayReader:
         return target
 
     def _read_boxes(self, plan: BoxPlan, target: Array) -> None:
-        self.access.store.prefetch(plan.keys())
+        arriving = self.access.store.stream(plan.keys())
+        if arriving is not None and self._read_arriving(plan, arriving, target):
+            return
         share = shared(len(plan), self._cost(plan))
         run_all(plan.portions(share.step), lambda boxes: self.access.read_boxes(boxes, target), inline=share.inline)
+
+    def _read_arriving(self, plan: BoxPlan, arriving: Iterator[Arrived], target: Array) -> bool:
+        """Decode boxes while others are on their way; tell whether all came well."""
+
+        def put(part: Arrived) -> None:
+            numbers, payloads = part
+            self.access.put_boxes(plan.at(numbers), payloads, target)
+
+        try:
+            for _ in iterate(arriving, put, ahead=2 * get_options().threads):
+                pass
+        except CorruptChunkError:
+            return False  # what is damaged is found and named when all are read again
+        return True
 
     def _cost(self, plan: BoxPlan) -> int:
         """Count the bytes that must be decoded; where they are few, those of whole chunks."""

@@ -101,6 +101,16 @@ class ChunkStoreKit:
         store.prefetch(["v/0", "v/1"])
         assert store.local(["v/0"]) == [True]
 
+    def test_what_arrives_is_what_was_asked_for_or_all_is_near(self, store: ChunkStore) -> None:
+        keys = ["v/1", "v/missing", "v/0", "v/1"]
+        store.set_many([ChunkWrite("v/0", b"zero"), ChunkWrite("v/1", b"one")])
+        arriving = store.stream(iter(keys))
+        if arriving is None:
+            assert all(store.local(keys))
+            return
+        found = dict(pair for numbers, values in arriving for pair in zip(numbers, values, strict=True))
+        assert [found[number] for number in range(4)] == [b"one", None, b"zero", b"one"]
+
     def test_guards_are_accepted(self, store: ChunkStore) -> None:
         store.guard("abcdefgh/", ["v/temperature", "d/time"])
 
