@@ -1,0 +1,52 @@
+"""How do the bytes of chunks become arrays, and back, as fast as this machine can?
+
+Two kernels give the same answers: a compiled one, used wherever it can be loaded, and one of NumPy. The environment
+variable ``CFDB_KERNEL`` (``native`` or ``numpy``) decides otherwise.
+"""
+
+import os
+from importlib import import_module
+from types import ModuleType
+
+from cfdb.kernel import numpy_kernel
+from cfdb.kernel.codec import BlockCodec, Buffer, Conversion, Summary
+
+__all__ = [
+    "BlockCodec",
+    "Buffer",
+    "Conversion",
+    "Summary",
+    "decode_boxes",
+    "encode_chunks",
+    "name",
+    "shuffle",
+    "summarise",
+    "unshuffle",
+]
+
+
+def _chosen() -> ModuleType:
+    wanted = os.environ.get("CFDB_KERNEL", "")
+    if wanted not in ("", "native", "numpy"):
+        raise ValueError(f"CFDB_KERNEL={wanted!r}: choose 'native' or 'numpy', or leave it unset")
+    if wanted == "numpy":
+        return numpy_kernel
+    try:
+        return import_module("cfdb.kernel.native")
+    except ImportError:
+        if wanted == "native":
+            raise
+        return numpy_kernel
+
+
+_kernel = _chosen()
+encode_chunks = _kernel.encode_chunks
+decode_boxes = _kernel.decode_boxes
+summarise = _kernel.summarise
+shuffle = _kernel.shuffle
+unshuffle = _kernel.unshuffle
+
+
+def name() -> str:
+    """Name the kernel in use: ``'native'`` or ``'numpy'``."""
+    return "numpy" if _kernel is numpy_kernel else "native"
