@@ -41,7 +41,8 @@ def encoded_query(query: Query) -> str:
     >>> encoded_query([("prefix", "a/b c"), ("delete", "")])
     'delete=&prefix=a%2Fb%20c'
     """
-    return "&".join(sorted(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query))
+    pairs = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in query)
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 class Signer:

@@ -15,6 +15,7 @@ from ebooklet.errors import InvalidURLError, NoCredentialsError, UnsupportedOper
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.http import HttpStore
 from ebooklet.stores.memory import MemoryStore
+from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.s3 import S3Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +38,10 @@ def make(**parameters: Any) -> S3Connection:
 def signer(conn: S3Connection) -> str | None:
     store = conn.store(writable=True)
     assert isinstance(store, S3Store)
-    found = store._client()._request_signer._credentials
-    return None if found is None else str(found.access_key)
+    transport = store._transport()
+    assert isinstance(transport, PooledTransport)
+    keys = transport._settings.keys
+    return None if keys is None else keys().access_key_id
 
 
 class TestSpelling:
@@ -91,6 +94,7 @@ class TestWhatIsMissing:
             ({"bucket": "lab", "db_key": "x", "threads": 0}, "threads=0"),
             ({"bucket": "lab", "db_key": "x", "retries": -1}, "retries=-1"),
             ({"bucket": "lab", "db_key": "x", "addressing_style": "round"}, "'round'"),
+            ({"bucket": "lab", "db_key": "x", "transport": "pigeon"}, "'pigeon'"),
             ({"bucket": "lab", "db_key": "x", "endpoint_url": "s3.org"}, "endpoint_url='s3.org'"),
             ({"db_url": "https://x.org/y?sig=hush"}, "query string"),
             ({"db_url": "file:///folder/x"}, "folder"),
@@ -188,7 +192,7 @@ class TestSecrets:
             "conn = pickle.load(open(sys.argv[1], 'rb'))\n"
             "conn = pickle.loads(pickle.dumps(conn))\n"
             "try:\n"
-            "    print(conn.store(True)._client()._request_signer._credentials.access_key)\n"
+            "    print(conn.store(True)._transport()._settings.keys().access_key_id)\n"
             "except NoCredentialsError as error:\n"
             "    print(error)\n"
         )
@@ -236,6 +240,7 @@ class TestValues:
             connect_timeout=2,
             deadline=30,
             verify="/etc/ca.pem",
+            transport="boto3",
             single_writer=True,
         )
         written = json.loads(json.dumps(conn.to_dict()))
