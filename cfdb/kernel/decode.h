@@ -252,6 +252,7 @@ typedef struct {
     size_t first, stop;         /* wanted columns */
     uint64_t before;            /* code of the first cell of the row before */
     size_t next;                /* first row that was not stepped over */
+    size_t top;                 /* first row of the plane at hand */
     uint8_t *codes;
 } Decoder;
 
@@ -259,6 +260,14 @@ static void step_over(Decoder *decoder, size_t row)
 {
     for (; decoder->next < row; decoder->next++)
         decoder->before += leading(decoder->body, decoder->cells, decoder->next * decoder->length, decoder->head->width);
+}
+
+static uint64_t first_code(const uint8_t *codes, int width)
+{
+    uint64_t bits = codes[0];
+    if (width == 2) bits |= (uint64_t)codes[1] << 8;
+    if (width == 4) bits = read_u32(codes);
+    return width == 8 ? read_u64(codes) : bits;
 }
 
 /* Puts the codes of one row into decoder->codes, at the columns up to the last wanted one. */
@@ -271,15 +280,17 @@ static void decode_codes(Decoder *decoder, size_t row)
                      decoder->codes + (size_t)head->width * decoder->first);
         return;
     }
-    const bool top = head->predictor == 1 || row % decoder->rows == 0;
-    if (!top && decoder->next <= row - row % decoder->rows) {
-        decode_codes(decoder, row - row % decoder->rows);
+    while (row - decoder->top >= decoder->rows) decoder->top += decoder->rows;
+    const bool top = head->predictor == 1 || row == decoder->top;
+    if (!top) {
+        if (decoder->next <= decoder->top) decode_codes(decoder, decoder->top);
+        while (decoder->next < row) decode_codes(decoder, decoder->next);
     }
-    while (!top && decoder->next < row) decode_codes(decoder, decoder->next);
     step_over(decoder, row);
     decoder->row(decoder->body + place, decoder->cells, decoder->stop, head->predictor, top ? decoder->before : 0, !top,
                  decoder->codes);
-    step_over(decoder, row + 1);
+    decoder->before = first_code(decoder->codes, head->width);
+    decoder->next = row + 1;
 }
 
 static void put_row_of_codes(const Decoder *decoder, const Sink *sink, uint8_t *out)
@@ -301,17 +312,17 @@ static void one_value(const Codec *codec, const Conversion *conversion, uint64_t
         memcpy(value, &bits, codec->itemsize);
 }
 
-static void put_special(const uint8_t *bitmap, size_t cell, size_t n, const uint8_t *value, size_t size, uint8_t *out,
-                        int64_t stride)
+static void put_special(const uint8_t *bitmap, size_t cell, const uint8_t *value, const Sink *sink, uint8_t *out)
 {
-    for (size_t i = 0; i < n;) {
-        const size_t place = cell + i, room = 8 - place % 8;
-        const size_t count = n - i < room ? n - i : room;
-        const unsigned byte = bitmap[place / 8] >> place % 8;
-        if (byte)
-            for (size_t j = 0; j < count; j++)
-                if (byte >> j & 1) memcpy(out + (int64_t)(i + j) * stride, value, size);
-        i += count;
+    const size_t size = sink->outsize, n = sink->n;
+    const bool quick = is_direct(sink, out) && (size == 4 || size == 8);
+    for (size_t i = 0; i < n; i++) {
+        const size_t place = cell + i;
+        if (quick && place % 8 == 0) {
+            loops->special[size == 8](bitmap + place / 8, n - i, value, out + i * size);
+            return;
+        }
+        if (bitmap[place / 8] >> place % 8 & 1) memcpy(out + (int64_t)i * sink->stride, value, size);
     }
 }
 
@@ -361,7 +372,7 @@ static int decode_integers(Workspace *space, const Codec *codec, const Conversio
     Decoder decoder = {body, &head, head.width ? loops->row[width_index(head.width)] : NULL,
                        to_cells(codec, head.width), n, length,
                        window->ndim > 1 ? (size_t)window->shape[last - 1] : 1, (size_t)window->start[last],
-                       (size_t)(window->start[last] + window->count[last]), 0, 0, space->codes.data};
+                       (size_t)(window->start[last] + window->count[last]), 0, 0, 0, space->codes.data};
     uint64_t special = 0;
     one_value(codec, conversion, head.special, (uint8_t *)&special);
     if (head.width == 0) memset(space->codes.data, 0, length);
@@ -371,8 +382,7 @@ static int decode_integers(Workspace *space, const Codec *codec, const Conversio
         if (head.width) decode_codes(&decoder, cursor.row);
         put_row_of_codes(&decoder, &sink, cursor.out);
         if (head.bitmap)
-            put_special(body + head.bits, cursor.row * length + decoder.first, sink.n, (uint8_t *)&special, sink.outsize,
-                        cursor.out, sink.stride);
+            put_special(body + head.bits, cursor.row * length + decoder.first, (uint8_t *)&special, &sink, cursor.out);
     } while (next_row(window, &cursor));
     put_exceptions(codec, conversion, &head, body, window);
     return OK;

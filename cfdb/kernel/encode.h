@@ -198,6 +198,7 @@ static int choose_decimals(const Codec *codec, const uint8_t *sample, size_t cel
 typedef struct {
     int64_t integers[SEGMENT + 1];
     bool good[SEGMENT + 1];
+    bool all_good;
     size_t start; /* flat cell of the first */
 } Stretch;
 
@@ -206,29 +207,34 @@ static void load_stretch(const Codec *codec, const Cells *chunk, int64_t start, 
                          Stretch *stretch)
 {
     uint64_t cells[SEGMENT + 1];
-    int64_t codes[SEGMENT + 1];
+    int32_t narrow[SEGMENT + 1];
     if (start < 0) start = 0;
     stretch->start = (size_t)start;
+    stretch->all_good = true;
     if (stop <= start) return;
     const size_t n = (size_t)(stop - start);
+    const bool wide = is_wide(codec);
     Range range = {INT64_MAX, INT64_MIN, 0};
     copy_flat(codec, chunk, (size_t)start, n, (uint8_t *)cells);
-    codes_of_run(codec, cells, n, decimals, codes, &range);
-    const bool floats = codec->kind == KIND_FLOAT;
+    codes_of_run(codec, cells, n, decimals, wide ? (void *)stretch->integers : (void *)narrow, &range);
     const uint64_t shift = shift_of(codec);
+    if (!wide)
+        for (size_t i = 0; i < n; i++) stretch->integers[i] = (int64_t)((uint64_t)(int64_t)narrow[i] + shift);
+    else if (shift)
+        for (size_t i = 0; i < n; i++) stretch->integers[i] = (int64_t)((uint64_t)stretch->integers[i] + shift);
+    stretch->all_good = range.bad == 0;
+    if (stretch->all_good) return;
+    const int64_t mark = wide ? INT64_MIN : INT32_MIN;
     for (size_t i = 0; i < n; i++) {
-        int32_t narrow;
-        memcpy(&narrow, (const char *)codes + 4 * i, 4);
-        const int64_t code = is_wide(codec) ? codes[i] : narrow;
-        stretch->good[i] = !floats || code != (is_wide(codec) ? INT64_MIN : INT32_MIN);
-        stretch->integers[i] = stretch->good[i] ? (int64_t)((uint64_t)code + shift) : 0;
+        stretch->good[i] = stretch->integers[i] != mark;
+        if (!stretch->good[i]) stretch->integers[i] = 0;
     }
 }
 
 static unsigned bit_length(uint64_t value)
 {
 #if defined(__GNUC__)
-    return value ? 64u - (unsigned)__builtin_clzll(value) : 0;
+    return 64u - (unsigned)__builtin_clzll(value | 1) - !value;
 #else
     unsigned length = 0;
     for (; value; value >>= 1) length++;
@@ -255,17 +261,27 @@ static void count_segment(const Codec *codec, const Cells *chunk, size_t start, 
     Stretch here, above;
     load_stretch(codec, chunk, first - 1, stop, decimals, &here);
     load_stretch(codec, chunk, first - up - 1, stop - up, decimals, &above);
+    if (here.all_good != above.all_good) {
+        if (here.all_good) memset(here.good, true, sizeof here.good);
+        if (above.all_good) memset(above.good, true, sizeof above.good);
+    }
+    const bool all_good = here.all_good && above.all_good;
+    size_t row = start / length, column = start % length, within = row % rows; /* row of the plane */
     for (size_t t = start; t < start + m; t++) {
-        const size_t row = t / length, i = t - here.start, j = t - length - above.start;
-        const bool leading = t % length == 0, top = row % rows == 0;
-        const bool left = !leading, over = row > 0 && (leading || !top), corner = left && over;
-        if (!here.good[i] || (left && !here.good[i - 1]) || (over && !above.good[j]) || (corner && !above.good[j - 1]))
+        const size_t i = t - here.start, j = t - length - above.start;
+        const bool left = column > 0, over = row > 0 && (!left || within > 0), corner = left && over;
+        if (++column == length) {
+            column = 0;
+            row++;
+            if (++within == rows) within = 0;
+        }
+        if (!all_good && !(here.good[i] && (!left || here.good[i - 1]) && (!over || above.good[j]) &&
+                           (!corner || above.good[j - 1])))
             continue;
         const uint64_t here_is = (uint64_t)here.integers[i];
-        const uint64_t step = here_is - (left   ? (uint64_t)here.integers[i - 1]
-                                         : over ? (uint64_t)above.integers[j]
-                                                : 0);
-        const uint64_t plane = corner ? step - ((uint64_t)above.integers[j] - (uint64_t)above.integers[j - 1]) : step;
+        const uint64_t above_is = over ? (uint64_t)above.integers[j] : 0;
+        const uint64_t step = here_is - (left ? (uint64_t)here.integers[i - 1] : above_is);
+        const uint64_t plane = corner ? step - (above_is - (uint64_t)above.integers[j - 1]) : step;
         sample->integers[sample->counted++] = here.integers[i];
         sample->sums[1] += zigzag_length(step);
         sample->sums[2] += zigzag_length(plane);
@@ -399,38 +415,15 @@ static void codes_pass(void *context, const uint8_t *cells, size_t n)
 }
 
 typedef struct {
-    size_t itemsize, place, found;
-    uint8_t *codes;
-    uint32_t *positions;
-    uint8_t *bits;
-    int64_t before;
-} Mending;
+    bool wide;
+    Mending *mending;
+} Repair;
 
-/* Notes where bad cells are and what they hold, and gives them the code of the cell before. */
-#define MEND(NAME, CODE, WORD, MARK)                                                                                   \
-    static void mend_##NAME(void *context, const uint8_t *cells, size_t n)                                             \
-    {                                                                                                                  \
-        Mending *mending = context;                                                                                    \
-        CODE *codes = (CODE *)mending->codes + mending->place;                                                         \
-        const WORD *words = (const WORD *)cells;                                                                       \
-        WORD *bits = (WORD *)mending->bits;                                                                            \
-        CODE before = (CODE)mending->before;                                                                           \
-        size_t found = mending->found;                                                                                 \
-        for (size_t i = 0; i < n; i++) {                                                                               \
-            const bool bad = codes[i] == (MARK);                                                                       \
-            mending->positions[found] = (uint32_t)(mending->place + i);                                                \
-            bits[found] = words[i];                                                                                    \
-            found += bad;                                                                                              \
-            before = bad ? before : codes[i];                                                                          \
-            codes[i] = before;                                                                                         \
-        }                                                                                                              \
-        mending->before = before;                                                                                      \
-        mending->found = found;                                                                                        \
-        mending->place += n;                                                                                           \
-    }
-
-MEND(f4, int32_t, uint32_t, INT32_MIN)
-MEND(f8, int64_t, uint64_t, INT64_MIN)
+static void mend_pass(void *context, const uint8_t *cells, size_t n)
+{
+    Mending *mending = ((Repair *)context)->mending;
+    loops->mend[((Repair *)context)->wide](cells, n, mending);
+}
 
 /* The code that leading bad cells take. */
 static int64_t first_good(const Codec *codec, const uint8_t *codes, size_t n)
@@ -444,17 +437,6 @@ static int64_t first_good(const Codec *codec, const uint8_t *codes, size_t n)
     return 0;
 }
 
-static size_t count_other(const Codec *codec, const uint8_t *bits, size_t found, uint64_t special, size_t *first)
-{
-    size_t other = 0;
-    *first = found;
-    for (size_t i = 0; i < found; i++) {
-        if (read_cell(bits + i * codec->itemsize, codec->itemsize) == special) continue;
-        if (other++ == 0) *first = i;
-    }
-    return other;
-}
-
 typedef struct {
     bool bitmap;
     uint64_t special;
@@ -462,40 +444,22 @@ typedef struct {
 } Oddities;
 
 /* False when there are too many for this form. */
-static bool sort_oddities(const Codec *codec, const uint8_t *bits, size_t found, size_t n, Oddities *odd)
+static bool sort_oddities(const Codec *codec, const Mending *mending, size_t n, Oddities *odd)
 {
-    const size_t limit = n / 32 > EXCEPTIONS ? n / 32 : EXCEPTIONS;
-    size_t other;
-    odd->bitmap = found > EXCEPTIONS;
-    odd->exceptions = found;
+    const size_t limit = n / 32 > EXCEPTIONS ? n / 32 : EXCEPTIONS, size = codec->itemsize;
+    const uint8_t *bits = mending->bits;
+    odd->bitmap = mending->found > EXCEPTIONS;
+    odd->exceptions = mending->found;
     odd->special = 0;
     if (!odd->bitmap) return true;
-    odd->special = read_cell(bits, codec->itemsize);
-    odd->exceptions = count_other(codec, bits, found, odd->special, &other);
+    const uint64_t first = odd->special = read_cell(bits, size);
+    odd->exceptions = loops->count_other[size == 8](bits, mending->found, first);
     if (odd->exceptions <= limit) return true;
-    odd->special = read_cell(bits + other * codec->itemsize, codec->itemsize);
-    odd->exceptions = count_other(codec, bits, found, odd->special, &other);
+    size_t other = 0;
+    while (read_cell(bits + other * size, size) == first) other++;
+    odd->special = read_cell(bits + other * size, size);
+    odd->exceptions = loops->count_other[size == 8](bits, mending->found, odd->special);
     return odd->exceptions <= limit;
-}
-
-static void write_oddities(const Codec *codec, const Mending *mending, const Oddities *odd, size_t n, uint8_t *out)
-{
-    uint8_t *bitmap = out, *positions = out + (odd->bitmap ? (n + 7) / 8 : 0);
-    uint8_t *bits = positions + 4 * odd->exceptions;
-    const size_t itemsize = codec->itemsize;
-    if (odd->bitmap) memset(bitmap, 0, (n + 7) / 8);
-    for (size_t i = 0; i < mending->found; i++) {
-        const uint8_t *cell = mending->bits + i * itemsize;
-        const uint32_t place = mending->positions[i];
-        if (odd->bitmap && read_cell(cell, itemsize) == odd->special) {
-            bitmap[place / 8] |= (uint8_t)(1u << place % 8);
-            continue;
-        }
-        write_u32(positions, place);
-        memcpy(bits, cell, itemsize);
-        positions += 4;
-        bits += itemsize;
-    }
 }
 
 static int smallest_width(uint64_t span)
@@ -517,15 +481,16 @@ static int encode_integers(Workspace *space, const Codec *codec, const Cells *ch
     Range range = pass.range;
     if (range.bad == n) range.low = range.high = 0;
 
-    Mending mending = {codec->itemsize, 0, 0, space->codes.data, NULL, NULL, 0};
+    Mending mending = {0, 0, space->codes.data, NULL, NULL, 0};
+    Repair repair = {wide, &mending};
     Oddities odd = {false, 0, 0};
     if (range.bad) {
-        if (!reserve(&space->bad, (range.bad + 1) * 4) || !reserve(&space->bits, (range.bad + 1) * 8)) return NO_MEMORY;
+        if (!reserve(&space->bad, (range.bad + 1) * 4) || !reserve(&space->bits, (range.bad + 1) * codec->itemsize)) return NO_MEMORY;
         mending.positions = (uint32_t *)space->bad.data;
         mending.bits = space->bits.data;
         mending.before = first_good(codec, space->codes.data, n);
-        if (!visit_runs(space, codec, chunk, box, wide ? mend_f8 : mend_f4, &mending)) return NO_MEMORY;
-        *fits = sort_oddities(codec, mending.bits, mending.found, n, &odd);
+        if (!visit_runs(space, codec, chunk, box, mend_pass, &repair)) return NO_MEMORY;
+        *fits = sort_oddities(codec, &mending, n, &odd);
         if (!*fits) return OK;
     }
     *fits = true;
@@ -538,7 +503,11 @@ static int encode_integers(Workspace *space, const Codec *codec, const Cells *ch
         residuals(space->codes.data, n, box->length, box->rows, choice.predictor, (uint64_t)range.low,
                   space->body.data);
     }
-    if (range.bad) write_oddities(codec, &mending, &odd, n, space->body.data + (size_t)width * n);
+    if (range.bad) {
+        uint8_t *bits = space->body.data + (size_t)width * n, *positions = bits + bitmap;
+        memset(bits, 0, bitmap);
+        loops->sort[wide](&mending, odd.bitmap, odd.special, bits, positions, positions + 4 * odd.exceptions);
+    }
 
     uint8_t *header = out->data + out->size;
     header[0] = INTEGER;

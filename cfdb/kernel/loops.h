@@ -5,6 +5,15 @@ typedef struct {
     uint64_t missing, bits_least, bits_most, low, high;
 } Summary;
 
+/* What is known of the bad cells of a block, and where the walk over it stands. */
+typedef struct {
+    size_t place, found;
+    uint8_t *codes;
+    uint32_t *positions;
+    uint8_t *bits;
+    int64_t before; /* code of the last good cell */
+} Mending;
+
 typedef void (*Residuals)(const void *, size_t, size_t, size_t, int, uint64_t, uint8_t *);
 typedef void (*Row)(const uint8_t *, size_t, size_t, int, uint64_t, bool, void *);
 typedef void (*ToCells)(const void *, size_t, int64_t, int, void *);
@@ -26,6 +35,10 @@ typedef struct {
     void (*widen_u4)(const uint32_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
     void (*widen_i8)(const int64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
     void (*widen_u8)(const uint64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
+    void (*special[2])(const uint8_t *restrict, size_t, const void *, void *); /* by itemsize: 4, 8 */
+    void (*mend[2])(const void *, size_t, Mending *);
+    size_t (*count_other[2])(const void *, size_t, uint64_t);
+    void (*sort[2])(const Mending *, bool, uint64_t, uint8_t *, uint8_t *, uint8_t *);
     void (*shuffle[4])(const uint8_t *, size_t, uint8_t *restrict, size_t);
     Summarise summarise_float[2], summarise_integer[2][4];
 } Loops;
@@ -38,9 +51,35 @@ typedef struct {
 #define INDEPENDENT
 #endif
 
+/* Vectors of 16 bytes, as GCC and Clang spell them: shifted by lanes, and the last lane everywhere. */
+#if defined(__GNUC__) && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector) && __has_builtin(__builtin_convertvector)
+#define VECTORS
+#define LAST_LANE(VECTOR, v, lanes) \
+    ((lanes) == 16  ? (VECTOR)LAST_16((Vector1)(v)) \
+     : (lanes) == 8 ? (VECTOR)LAST_8((Vector2)(v))  \
+     : (lanes) == 4 ? (VECTOR)LAST_4((Vector4)(v))  \
+                    : (VECTOR)LAST_2((Vector8)(v)))
+typedef uint8_t Vector1 __attribute__((vector_size(16)));
+typedef uint16_t Vector2 __attribute__((vector_size(16)));
+typedef uint32_t Vector4 __attribute__((vector_size(16)));
+typedef uint64_t Vector8 __attribute__((vector_size(16)));
+#define LAST_16(v) __builtin_shufflevector(v, v, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15)
+#define LAST_8(v) __builtin_shufflevector(v, v, 7, 7, 7, 7, 7, 7, 7, 7)
+#define LAST_4(v) __builtin_shufflevector(v, v, 3, 3, 3, 3)
+#define LAST_2(v) __builtin_shufflevector(v, v, 1, 1)
 #if defined(__SSE2__)
 #include <emmintrin.h>
-#define SHIFT_BYTES(v, bytes) _mm_slli_si128((__m128i)(v), (bytes))
+#define SHIFTED(VECTOR, v, lanes) ((VECTOR)_mm_slli_si128((__m128i)(v), (int)((lanes) * sizeof((v)[0]))))
+#else
+#define SHIFTED(VECTOR, v, lanes) ((VECTOR)SHIFT_BYTES((Vector1)(v), (lanes) * sizeof((v)[0])))
+#define LANE(n, i) ((int)((n) > (i) ? (i) : 16 + (i) - (n)))
+#define SHIFT_BYTES(v, n)                                                                                             \
+    __builtin_shufflevector((Vector1){0}, v, LANE(n, 0), LANE(n, 1), LANE(n, 2), LANE(n, 3), LANE(n, 4), LANE(n, 5),  \
+                            LANE(n, 6), LANE(n, 7), LANE(n, 8), LANE(n, 9), LANE(n, 10), LANE(n, 11), LANE(n, 12),    \
+                            LANE(n, 13), LANE(n, 14), LANE(n, 15))
+#endif
+#endif
 #endif
 
 #define ISA(name) name##_base

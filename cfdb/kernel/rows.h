@@ -3,6 +3,17 @@
  * They are written for the compiler's vectoriser; only the running sums are spelled out as vectors. */
 
 #define LOOP static ISA_TARGET
+#ifndef ROUNDING
+#define ROUNDING 0x1.8p52 /* a float64 below 2**51 that was added to it is rounded, and stands in the low bits */
+
+static inline int64_t low_bits(double whole)
+{
+    const double moved = whole + ROUNDING;
+    int64_t word;
+    memcpy(&word, &moved, 8);
+    return word - 0x4338000000000000;
+}
+#endif
 
 /* ---- floats that are decimals: whole = rint(x * 10**d), good when whole / 10**d gives the same bits ---- */
 
@@ -15,21 +26,24 @@ LOOP size_t ISA(decimal_f4)(const float *restrict x, int32_t *restrict codes, si
     int32_t least = *low, most = *high;
     uint32_t bad = 0;
     for (size_t i = 0; i < n; i++) {
-        double rounded = ((double)x[i] * scale + 0x1.8p52) - 0x1.8p52; /* rint below 2**51; above, it is refused */
-        rounded = fabs(rounded) <= 0x1p24 ? rounded : 0.0;
-        const float whole = (float)rounded;
-        const float back = whole / divisor;
+        /* rint in the low bits; what is no number of 32 bits gives a code that does not lead back to x */
+        const double moved = (double)x[i] * scale + ROUNDING;
+        uint64_t word;
+        memcpy(&word, &moved, 8);
+        const int32_t whole = (int32_t)(uint32_t)word;
+        const float back = (float)whole / divisor;
         uint32_t wanted, found;
         memcpy(&wanted, &x[i], 4);
         memcpy(&found, &back, 4);
-        const bool good = wanted == found;
-        const int32_t code = (int32_t)whole;
-        const int32_t marked = good ? code : INT32_MIN;
-        const int32_t small = good ? code : INT32_MAX;
+        const bool beyond = (uint32_t)whole + 0x1000000u > 0x2000000u;
+        const int32_t mask = -(int32_t)((wanted != found) | beyond);
+        const int32_t code = whole & ~mask;
+        const int32_t marked = code | (mask & INT32_MIN);
+        const int32_t small = code | (mask & INT32_MAX);
         codes[i] = marked;
         least = small < least ? small : least;
         most = marked > most ? marked : most;
-        bad += !good;
+        bad -= (uint32_t)mask;
     }
     *low = least;
     *high = most;
@@ -52,14 +66,15 @@ LOOP size_t ISA(decimal_f8)(const double *restrict x, int64_t *restrict codes, s
         uint64_t wanted, found;
         memcpy(&wanted, &x[i], 8);
         memcpy(&found, &back, 8);
-        const bool good = wanted == found;
-        const int64_t code = (int64_t)rounded;
-        const int64_t marked = good ? code : INT64_MIN;
-        const int64_t small = good ? code : INT64_MAX;
+        const int64_t mask = -(int64_t)(wanted != found);
+        const double upper = (rounded * 0x1p-32 + ROUNDING) - ROUNDING;
+        const int64_t code = (low_bits(upper) * 0x100000000 + low_bits(rounded - upper * 0x1p32)) & ~mask;
+        const int64_t marked = code | (mask & INT64_MIN);
+        const int64_t small = code | (mask & INT64_MAX);
         codes[i] = marked;
         least = small < least ? small : least;
         most = marked > most ? marked : most;
-        bad += !good;
+        bad -= (uint64_t)mask;
     }
     *low = least;
     *high = most;
@@ -158,38 +173,45 @@ DEFINE_RESIDUALS(64_8, uint64_t, uint64_t)
 
 #define UNZIGZAG(CODE, z) ((CODE)((CODE)((z) >> 1) ^ (CODE)-(CODE)((z)&1)))
 #define RAISED(CODE, byte, b) ((CODE)((CODE)(byte) << (sizeof(CODE) > (b) ? 8 * (b) : 0)))
-#define TILE 512
 
-#if defined(SHIFT_BYTES)
-#define SHIFTED(VECTOR, v, lanes) ((VECTOR)SHIFT_BYTES(v, (lanes) * sizeof(v[0])))
+#if defined(VECTORS)
 #define VECTOR_SUMS(CODE, LANES)                                                                                       \
     typedef CODE Vector __attribute__((vector_size(16)));                                                              \
+    typedef uint8_t LaneBytes __attribute__((vector_size(LANES)));                                                     \
     Vector carried = (Vector){0} + carry;                                                                              \
     for (; i + (LANES) <= count; i += (LANES)) {                                                                       \
-        Vector sums, above;                                                                                            \
-        memcpy(&sums, tile + i, 16);                                                                                   \
+        Vector sums = {0};                                                                                             \
+        if (sizeof(CODE) > 2) memcpy(&sums, tile + i, 16);                                                             \
+        for (size_t b = 0; b < sizeof(CODE) && sizeof(CODE) <= 2; b++) {                                               \
+            LaneBytes bytes;                                                                                           \
+            memcpy(&bytes, planes + b * step + start + i, LANES);                                                      \
+            sums |= __builtin_convertvector(bytes, Vector) << (8 * b);                                                 \
+        }                                                                                                              \
+        sums = (sums >> 1) ^ -(sums & 1);                                                                              \
         sums += SHIFTED(Vector, sums, 1);                                                                              \
         if ((LANES) > 2) sums += SHIFTED(Vector, sums, 2);                                                             \
         if ((LANES) > 4) sums += SHIFTED(Vector, sums, 4);                                                             \
         if ((LANES) > 8) sums += SHIFTED(Vector, sums, 8);                                                             \
         Vector full = sums + carried;                                                                                  \
-        carried += (Vector){0} + sums[(LANES)-1];                                                                      \
+        carried += LAST_LANE(Vector, sums, LANES);                                                                     \
         if (onto) {                                                                                                    \
-            memcpy(&above, row + i, 16);                                                                               \
+            Vector above;                                                                                              \
+            memcpy(&above, row + start + i, 16);                                                                       \
             full += above;                                                                                             \
         }                                                                                                              \
-        memcpy(row + i, &full, 16);                                                                                    \
+        memcpy(row + start + i, &full, 16);                                                                            \
     }                                                                                                                  \
     carry = carried[0];
 #else
 #define VECTOR_SUMS(CODE, LANES)
 #endif
 
+#define TILE 512
+
 /* planes: the row's place in the first byte plane, the others are `step` bytes apart. Predictors 1 and 2: the running
  * sum of the differences starts at `carry`, and is added to what `row` holds when `onto`. */
 #define DEFINE_ROW(NAME, CODE, LANES)                                                                                  \
-    LOOP void ISA(differences_##NAME)(const uint8_t *restrict planes, size_t step, size_t n, CODE *restrict out,       \
-                                      bool zigzag)                                                                     \
+    LOOP void ISA(join_##NAME)(const uint8_t *restrict planes, size_t step, size_t n, CODE *restrict out)              \
     {                                                                                                                  \
         const uint8_t *b0 = planes, *b1 = sizeof(CODE) > 1 ? b0 + step : b0;                                           \
         const uint8_t *b2 = sizeof(CODE) > 2 ? b1 + step : b0, *b3 = sizeof(CODE) > 2 ? b2 + step : b0;                \
@@ -204,29 +226,28 @@ DEFINE_RESIDUALS(64_8, uint64_t, uint64_t)
             if (sizeof(CODE) > 4) z |= RAISED(CODE, b6[i], 6) | RAISED(CODE, b7[i], 7);                                \
             out[i] = z;                                                                                                \
         }                                                                                                              \
-        if (zigzag)                                                                                                    \
-            for (size_t i = 0; i < n; i++) out[i] = UNZIGZAG(CODE, out[i]);                                            \
     }                                                                                                                  \
     LOOP void ISA(row_##NAME)(const uint8_t *planes, size_t step, size_t n, int predictor, uint64_t first, bool onto,  \
                               void *codes)                                                                             \
     {                                                                                                                  \
         CODE *row = codes;                                                                                             \
         if (predictor == 0) {                                                                                          \
-            ISA(differences_##NAME)(planes, step, n, row, false);                                                      \
+            ISA(join_##NAME)(planes, step, n, row);                                                                    \
             return;                                                                                                    \
         }                                                                                                              \
         CODE carry = (CODE)first;                                                                                      \
         CODE tile[TILE];                                                                                               \
         for (size_t start = 0; start < n; start += TILE) {                                                             \
             const size_t count = n - start < TILE ? n - start : TILE;                                                  \
-            ISA(differences_##NAME)(planes + start, step, count, tile, true);                                          \
+            if (sizeof(CODE) > 2) ISA(join_##NAME)(planes + start, step, count, tile);                                 \
             size_t i = 0;                                                                                              \
             VECTOR_SUMS(CODE, LANES)                                                                                   \
             for (; i < count; i++) {                                                                                   \
-                carry = (CODE)(carry + tile[i]);                                                                       \
-                row[i] = onto ? (CODE)(row[i] + carry) : carry;                                                        \
+                CODE z = 0;                                                                                            \
+                for (size_t b = 0; b < sizeof(CODE); b++) z |= RAISED(CODE, planes[b * step + start + i], b);          \
+                carry = (CODE)(carry + UNZIGZAG(CODE, z));                                                             \
+                row[start + i] = onto ? (CODE)(row[start + i] + carry) : carry;                                        \
             }                                                                                                          \
-            row += count;                                                                                              \
         }                                                                                                              \
     }
 
@@ -288,6 +309,102 @@ DEFINE_TO_INTEGER(i1, uint8_t)
 DEFINE_TO_INTEGER(i2, uint16_t)
 DEFINE_TO_INTEGER(i4, uint32_t)
 DEFINE_TO_INTEGER(i8, uint64_t)
+
+/* ---- special cells: value where the bitmap says so; the first cell is the first bit of a byte ---- */
+
+#define DEFINE_SPECIAL(NAME, CELL)                                                                                     \
+    LOOP void ISA(special_##NAME)(const uint8_t *restrict bitmap, size_t n, const void *value, void *cells)            \
+    {                                                                                                                  \
+        CELL *restrict out = cells;                                                                                    \
+        CELL special;                                                                                                  \
+        memcpy(&special, value, sizeof special);                                                                       \
+        for (size_t i = 0; i + 8 <= n; i += 8) {                                                                       \
+            const CELL bits = bitmap[i / 8];                                                                           \
+            if (bits == 0) continue;                                                                                   \
+            for (size_t j = 0; j < 8; j++) {                                                                           \
+                const CELL mask = (CELL)(0 - (bits >> j & 1));                                                         \
+                out[i + j] = (out[i + j] & ~mask) | (special & mask);                                                  \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (size_t i = n & ~(size_t)7; i < n; i++)                                                                    \
+            if (bitmap[i / 8] >> i % 8 & 1) out[i] = special;                                                          \
+    }
+
+DEFINE_SPECIAL(4, uint32_t)
+DEFINE_SPECIAL(8, uint64_t)
+
+/* ---- bad cells: where they are, what they hold; they get the code of the cell before ---- */
+
+#define GROUP 16
+
+#define DEFINE_MEND(NAME, CODE, WORD, MARK)                                                                            \
+    LOOP void ISA(mend_##NAME)(const void *cells, size_t n, Mending *mending)                                          \
+    {                                                                                                                  \
+        CODE *restrict codes = (CODE *)mending->codes + mending->place;                                                \
+        const WORD *restrict words = cells;                                                                            \
+        WORD *restrict bits = (WORD *)mending->bits;                                                                   \
+        uint32_t *restrict positions = mending->positions;                                                             \
+        const uint32_t place = (uint32_t)mending->place;                                                               \
+        CODE before = (CODE)mending->before;                                                                           \
+        size_t found = mending->found;                                                                                 \
+        for (size_t i = 0; i < n;) {                                                                                   \
+            const size_t stop = n - i < GROUP ? n : i + GROUP;                                                         \
+            WORD bad = 0;                                                                                              \
+            if (stop == i + GROUP)                                                                                     \
+                for (size_t j = 0; j < GROUP; j++) bad += codes[i + j] == (MARK);                                      \
+            else                                                                                                       \
+                bad = 1;                                                                                               \
+            if (bad == 0) {                                                                                            \
+                i = stop;                                                                                              \
+                before = codes[i - 1];                                                                                 \
+            } else if (bad == GROUP) {                                                                                 \
+                for (size_t j = 0; j < GROUP; j++) {                                                                   \
+                    positions[found + j] = place + (uint32_t)(i + j);                                                  \
+                    bits[found + j] = words[i + j];                                                                    \
+                    codes[i + j] = before;                                                                             \
+                }                                                                                                      \
+                found += GROUP;                                                                                        \
+                i = stop;                                                                                              \
+            }                                                                                                          \
+            for (; i < stop; i++) {                                                                                    \
+                const bool is_bad = codes[i] == (MARK);                                                                \
+                positions[found] = place + (uint32_t)i;                                                                \
+                bits[found] = words[i];                                                                                \
+                found += is_bad;                                                                                       \
+                before = is_bad ? before : codes[i];                                                                   \
+                codes[i] = before;                                                                                     \
+            }                                                                                                          \
+        }                                                                                                              \
+        mending->before = before;                                                                                      \
+        mending->found = found;                                                                                        \
+        mending->place += n;                                                                                           \
+    }                                                                                                                  \
+    LOOP size_t ISA(count_other_##NAME)(const void *cells, size_t n, uint64_t special)                                 \
+    {                                                                                                                  \
+        const WORD *restrict bits = cells;                                                                             \
+        WORD other = 0;                                                                                                \
+        for (size_t i = 0; i < n; i++) other += bits[i] != (WORD)special;                                              \
+        return (size_t)other;                                                                                          \
+    }                                                                                                                  \
+    LOOP void ISA(sort_##NAME)(const Mending *mending, bool bitmap, uint64_t special, uint8_t *bitmap_out,             \
+                               uint8_t *positions_out, uint8_t *bits_out)                                              \
+    {                                                                                                                  \
+        const WORD *bits = (const WORD *)mending->bits;                                                                \
+        size_t put = 0;                                                                                                \
+        for (size_t i = 0; i < mending->found; i++) {                                                                  \
+            const uint32_t place = mending->positions[i];                                                              \
+            if (bitmap && bits[i] == (WORD)special) {                                                                  \
+                bitmap_out[place / 8] |= (uint8_t)(1u << place % 8);                                                   \
+                continue;                                                                                              \
+            }                                                                                                          \
+            memcpy(positions_out + 4 * put, &place, 4);                                                                \
+            memcpy(bits_out + sizeof(WORD) * put, bits + i, sizeof(WORD));                                             \
+            put++;                                                                                                     \
+        }                                                                                                              \
+    }
+
+DEFINE_MEND(4, int32_t, uint32_t, INT32_MIN)
+DEFINE_MEND(8, int64_t, uint64_t, INT64_MIN)
 
 /* ---- packed codes to floats ---- */
 
@@ -483,6 +600,10 @@ static const Loops ISA(loops) = {
     ISA(widen_u4),
     ISA(widen_i8),
     ISA(widen_u8),
+    {ISA(special_4), ISA(special_8)},
+    {ISA(mend_4), ISA(mend_8)},
+    {ISA(count_other_4), ISA(count_other_8)},
+    {ISA(sort_4), ISA(sort_8)},
     {NULL, ISA(shuffle_2), ISA(shuffle_4), ISA(shuffle_8)},
     {ISA(summarise_f4), ISA(summarise_f8)},
     {{ISA(summarise_i1), ISA(summarise_i2), ISA(summarise_i4), ISA(summarise_i8)},
