@@ -9,13 +9,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ebooklet.errors import CorruptValueError, FileFormatError
+from ebooklet.format.checksum import Buffer
+from ebooklet.format.columns import Column
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy, Write
+from ebooklet.survey import Survey, survey
 from ebooklet.unpublished import Version
 
 BATCH_BYTES = 8 << 20
+READERS_BATCH_BYTES = 32 << 20  # a reader opens the file to write back, so does it less often
+STREAMED = 64  # values here that are given at a time beside those that arrive
 KEPT_BYTES = 64 << 20  # what a handle whose file is busy keeps in memory
 
 Progress = Callable[[int, int], None]
@@ -46,7 +54,6 @@ class Place:
 
 
 NOWHERE = Place()
-_Claims = dict[int, "tuple[Row, Future[Fetched]]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +62,22 @@ class Fetched:
 
     row: Row
     version: int
-    data: bytes
+    data: Buffer
 
     @property
-    def payload(self) -> bytes:
+    def payload(self) -> Buffer:
         """The value without its tail."""
         return self.data[: self.row.length] if self.row.tail else self.data
 
     def as_write(self) -> Write:
         """What the local file has to store."""
-        payload, tail = self.data[: self.row.length], self.data[self.row.length :]
-        return Write(self.row.key, payload, tail=tail, version=self.version)
+        tail = bytes(self.data[self.row.length :]) if self.row.tail else b""
+        return Write(self.row.key, self.payload, tail=tail, version=self.version)
+
+
+_Landed = list[tuple[Row, Fetched | Exception]]
+_Asked = Sequence[tuple[Row, int]]  # rows of the remote, and the versions that copies of their values carry
+Values = tuple[Sequence[int], Sequence[Buffer | None]]  # positions among the keys asked for, and values
 
 
 class Loader:
@@ -88,7 +100,7 @@ class Loader:
         self.writing = threading.RLock()  # held by whoever changes rows of the local file
         self._cache = local  # a reader's own handle stays at its commit; what it wrote back is read through another
         self._lock = threading.Lock()
-        self._flights: dict[int, Future[Fetched]] = {}
+        self._flights: dict[int, Future[Fetched] | None] = {}  # a future where another thread waits for the value
         self._kept: dict[str, Fetched] = {}
         self._kept_bytes = 0
 
@@ -127,9 +139,9 @@ class Loader:
         """
         rows = list(self.remote.iter_rows())
         self.load([row.key for row in rows if self.remote.inline(row) is not None])
-        places = self.places([row.key for row in rows])
-        copies = {place.copy.key for place in places if place.copy is not None}
-        return copies, sum(place.remote is not None and place.copy is None for place in places)
+        found = self._survey([row.key for row in rows])
+        copies = {found.keys[number] for number in np.flatnonzero(found.copy).tolist()}
+        return copies, int((found.remote & ~found.copy).sum())
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Iterate over the keys of all values: the remote's in its order, then those that exist only here."""
@@ -147,37 +159,109 @@ class Loader:
         gone = sum(row.deleted and there is not None for row, there in zip(own, remote, strict=True))
         return len(self.remote) + added - gone
 
+    def _survey(self, keys: Sequence[str]) -> Survey:
+        return survey(keys, self.local, self._cache, lambda: self.remote)
+
     def is_local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for each key whether its value, or its absence, is known here without a request."""
-        version, places = self._look(keys)
-        return [
-            place.remote is None
-            or place.copy is not None
-            or self._kept_of(version, place) is not None
-            or version.inline(place.remote) is not None
-            for place in places
-        ]
+        found = self._survey(keys)
+        here = ~found.remote | found.copy
+        for number in np.flatnonzero(~here).tolist():
+            here[number] = (
+                self._arrived(found, number) is not None or found.version.inline(found.row(number)) is not None
+            )
+        return [bool(one) for one in here]
+
+    def _arrived(self, found: Survey, number: int) -> Fetched | None:
+        """What arrived for a key and is not in the local file yet."""
+        kept = self._kept.get(found.keys[number])
+        return kept if kept is not None and kept.version == found.names[number] else None
 
     # ---- values ------------------------------------------------------------------------------------------------
 
-    def payloads(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values of `keys` without their tails, None where there is none; what is not here is fetched."""
-        found: dict[str, bytes] = {}
-        missing: list[Row] = []
-        version, places = self._look(keys)
-        for key, place in zip(keys, places, strict=True):
-            payload = self._payload_here(version, key, place)
-            if payload is not None:
-                found[key] = payload
-            elif place.remote is not None:
-                missing.append(place.remote)
-        for row, arrived in self._arrivals(version, missing):
-            if isinstance(arrived, Exception):
-                raise arrived
-            found[row.key] = arrived.payload
-        return [found.get(key) for key in keys]
+    def payloads(self, keys: Sequence[str]) -> list[Buffer | None]:
+        """Return the values of `keys` without their tails, None where there is none; what is not here is fetched.
 
-    def _payload_here(self, version: Version, key: str, place: Place) -> bytes | None:
+        Values may be views of something larger.
+        """
+        found = self._survey(keys)
+        values, missing = self._values_here(found)
+        arrived: dict[str, Buffer] = {}
+        once = {keys[number]: number for number in missing}.values()
+        for batch in self._arrivals(found.version, found.asked(once)) if missing else ():
+            arrived.update((fetched.row.key, fetched.payload) for fetched in _all_well(batch))
+        for number in missing:
+            values[number] = arrived[keys[number]]
+        return values
+
+    def stream(self, keys: Sequence[str]) -> Iterator[Values] | None:
+        """Give the values of `keys` as they arrive, while others are on their way; None when all of them are here.
+
+        Yields
+        ------
+        (list of int, list of bytes-like or None)
+            Positions in `keys`, and the values there; those that are here come first.
+        """
+        found = self._survey(keys)
+        if not (found.remote & ~found.copy).any():
+            return None
+        return self._streamed(found)
+
+    def _streamed(self, found: Survey) -> Iterator[Values]:
+        missing = self._missing(found)
+        here = sorted(set(range(len(found.keys))).difference(missing))
+        for start in range(0, len(here), STREAMED):
+            some = here[start : start + STREAMED]
+            yield some, self.payloads([found.keys[number] for number in some])
+        places: dict[str, list[int]] = {}
+        for number in missing:
+            places.setdefault(found.keys[number], []).append(number)
+        once = [numbers[0] for numbers in places.values()]
+        for batch in self._arrivals(found.version, found.asked(once)):
+            landed = [(number, fetched.payload) for fetched in _all_well(batch) for number in places[fetched.row.key]]
+            yield [number for number, _ in landed], [payload for _, payload in landed]
+
+    def _missing(self, found: Survey) -> list[int]:
+        """Positions of the keys whose values have to be fetched."""
+        absent: list[int] = np.flatnonzero(found.remote & ~found.copy).tolist()
+        return [number for number in absent if self._arrived(found, number) is None] if self._kept else absent
+
+    def _values_here(self, found: Survey) -> tuple[list[Buffer | None], list[int]]:
+        """Return the values that are here, and the positions of those that are not."""
+        values: list[Buffer | None] = [None] * len(found.keys)
+        missing = []
+        for number in np.flatnonzero(found.remote & ~found.copy).tolist():
+            arrived = self._arrived(found, number) if self._kept else None
+            if arrived is None:
+                missing.append(number)
+            else:
+                values[number] = arrived.payload
+        self._read_here(found, np.flatnonzero(found.own), self.local, found.local, values)
+        copies = np.flatnonzero(found.copy)
+        self._read_here(found, copies, self._cache, found.cache, values)
+        missing += [number for number in copies.tolist() if values[number] is None]  # damaged: the remote has the value
+        return values, missing
+
+    def _read_here(
+        self, found: Survey, numbers: Any, source: WorkingCopy, columns: Column, values: list[Buffer | None]
+    ) -> None:
+        """Read values from the local file."""
+        if not len(numbers):
+            return
+        keys = [found.keys[number] for number in numbers]
+        try:
+            payloads: Sequence[Buffer | None] = source.payloads_at(keys, columns[numbers])
+        except CorruptValueError:
+            payloads = [self._one_here(key) for key in keys]
+        for number, payload in zip(numbers.tolist(), payloads, strict=True):
+            values[number] = payload
+
+    def _one_here(self, key: str) -> Buffer | None:
+        """Read one value where reading many failed: it is damaged, or another thread moved it."""
+        version, (place,) = self._look([key])
+        return self._payload_here(version, key, place)
+
+    def _payload_here(self, version: Version, key: str, place: Place) -> Buffer | None:
         if place.own is not None:
             return self._own_payload(key, place)
         kept = self._kept_of(version, place)
@@ -190,7 +274,7 @@ class Loader:
         except CorruptValueError:
             return None  # a damaged copy: the remote still has the value
 
-    def _own_payload(self, key: str, place: Place) -> bytes | None:
+    def _own_payload(self, key: str, place: Place) -> Buffer | None:
         assert place.own is not None, "an edit of this file"
         try:
             return self.local.payload_of(place.own)
@@ -199,89 +283,92 @@ class Loader:
             if now == place:
                 raise
             # Compacted, written or rolled back by another thread meanwhile.
-            return self._payload_here(version, key, now)
+            return self._payload_here(version, key, now) if now.remote is None else self.payloads([key])[0]
 
     def load(self, keys: Iterable[str], progress: Progress | None = None) -> dict[str, Exception]:
         """Bring values here without returning them, and return what failed, by key."""
         wanted = list(dict.fromkeys(keys))
-        version, places = self._look(wanted)
-        missing = [
-            place.remote
-            for place in places
-            if place.remote is not None and place.copy is None and self._kept_of(version, place) is None
-        ]
-        total, done = sum(row.length + row.tail for row in missing), 0
+        found = self._survey(wanted)
+        asked = found.asked(self._missing(found))
+        total, done = sum(row.length + row.tail for row, _ in asked), 0
         failures: dict[str, Exception] = {}
-        for row, arrived in self._arrivals(version, missing):
-            if isinstance(arrived, Exception):
-                failures[row.key] = arrived
-            else:
-                done += len(arrived.data)
-                if progress is not None:
-                    progress(done, total)
+        for batch in self._arrivals(found.version, asked) if asked else ():
+            for row, arrived in batch:
+                if isinstance(arrived, Exception):
+                    failures[row.key] = arrived
+                else:
+                    done += len(arrived.data)
+            if progress is not None and done:
+                progress(done, total)
         self.flush()
         return failures
 
     # ---- the way from the remote ---------------------------------------------------------------------------------
 
-    def _arrivals(self, version: Version, rows: Sequence[Row]) -> Iterator[tuple[Row, Fetched | Exception]]:
-        """Fetch `rows` of `version`, each once even when several threads ask; yields in the order of arrival."""
-        mine, others = self._claim(version, rows)
+    def _arrivals(self, version: Version, asked: _Asked) -> Iterator[_Landed]:
+        """Fetch rows of `version`, each once even when several threads ask; gives together what arrives together."""
+        mine, rows, others = self._claim(asked)
         try:
-            for row, data in version.fetch([row for row, _ in mine.values()], threads=self.threads) if mine else ():
-                name = version.version_of(row)
-                yield row, self._land(row, name, data, mine.pop(name)[1])
+            for batch in version.fetch_parts(rows, threads=self.threads) if rows else ():
+                yield self._land(batch, mine)
         finally:
             self._abandon(mine)
-        for row, flight in others:
+        for row, name, flight in others:
             try:
-                yield row, flight.result()
+                yield [(row, flight.result())]
             except CancelledError:  # whoever fetched it gave up
-                yield from self._arrivals(version, [row])
+                yield from self._arrivals(version, [(row, name)])
             except Exception as error:
-                yield row, error
+                yield [(row, error)]
 
-    def _claim(self, version: Version, rows: Sequence[Row]) -> tuple[_Claims, list[tuple[Row, Future[Fetched]]]]:
-        mine: _Claims = {}
-        others = []
+    def _claim(self, asked: _Asked) -> tuple[dict[str, int], list[Row], list[tuple[Row, int, "Future[Fetched]"]]]:
+        """Divide rows into those that this thread fetches, and those that others are fetching."""
+        mine: dict[str, int] = {}
+        rows, others = [], []
         with self._lock:
-            for row in rows:
-                name = version.version_of(row)
-                flight = self._flights.get(name)
-                if flight is not None:
-                    others.append((row, flight))
+            for row, name in asked:
+                if name in self._flights:
+                    flight = self._flights[name] = self._flights[name] or Future()
+                    others.append((row, name, flight))
                 else:
-                    self._flights[name] = flight = Future()
-                    mine[name] = (row, flight)
-        return mine, others
+                    self._flights[name] = None
+                    mine[row.key] = name
+                    rows.append(row)
+        return mine, rows, others
 
-    def _land(self, row: Row, version: int, data: bytes | Exception, flight: Future[Fetched]) -> Fetched | Exception:
-        if isinstance(data, Exception):
-            with self._lock:
-                self._flights.pop(version, None)
-            flight.set_exception(data)
-            return data
-        fetched = Fetched(row, version, data)
+    def _land(self, batch: Sequence[tuple[Row, Buffer | Exception]], mine: dict[str, int]) -> _Landed:
+        landed: _Landed = []
+        waiting: list[tuple[Future[Fetched], Fetched | Exception]] = []
         with self._lock:
-            self._keep(fetched)
-            self._flights.pop(version, None)
-            full = self._kept_bytes >= BATCH_BYTES
-        flight.set_result(fetched)
+            for row, data in batch:
+                name = mine.pop(row.key)
+                result = data if isinstance(data, Exception) else self._keep(Fetched(row, name, data))
+                flight = self._flights.pop(name, None)
+                if flight is not None:
+                    waiting.append((flight, result))
+                landed.append((row, result))
+            full = self._kept_bytes >= (BATCH_BYTES if self.local.writable else min(READERS_BATCH_BYTES, KEPT_BYTES))
+        for flight, result in waiting:
+            if isinstance(result, Exception):
+                flight.set_exception(result)
+            else:
+                flight.set_result(result)
         if full:
             self.flush()
-        return fetched
+        return landed
 
-    def _abandon(self, claims: _Claims) -> None:
+    def _abandon(self, mine: dict[str, int]) -> None:
         with self._lock:
-            for version in claims:
-                self._flights.pop(version, None)
-        for _, flight in claims.values():
-            flight.cancel()
+            flights = [self._flights.pop(name, None) for name in mine.values()]
+        for flight in flights:
+            if flight is not None:
+                flight.cancel()
 
-    def _keep(self, fetched: Fetched) -> None:
+    def _keep(self, fetched: Fetched) -> Fetched:
         before = self._kept.pop(fetched.row.key, None)
         self._kept[fetched.row.key] = fetched
         self._kept_bytes += len(fetched.data) - (len(before.data) if before is not None else 0)
+        return fetched
 
     def flush(self) -> bool:
         """Write what was fetched to the local file; False when the file is busy and the values stay in memory."""
@@ -290,10 +377,9 @@ class Loader:
                 batch = list(self._kept.values())
             if not batch:
                 return True
-            version, places = self._look([fetched.row.key for fetched in batch])
-            found = zip(batch, places, strict=True)
-            writes = [fetched.as_write() for fetched, place in found if self._kept_of(version, place) is fetched]
-            stored = self._store(writes)
+            found = self._survey([fetched.row.key for fetched in batch])
+            wanted = np.flatnonzero(found.remote & ~found.copy).tolist()
+            stored = self._store([batch[n].as_write() for n in wanted if batch[n].version == found.names[n]])
             with self._lock:
                 self._release(batch if stored else self._oldest())
             return stored
@@ -334,6 +420,13 @@ class Loader:
             if self._kept.get(fetched.row.key) is fetched:
                 del self._kept[fetched.row.key]
                 self._kept_bytes -= len(fetched.data)
+
+
+def _all_well(batch: _Landed) -> Iterator[Fetched]:
+    for _, arrived in batch:
+        if isinstance(arrived, Exception):
+            raise arrived
+        yield arrived
 
 
 def _place(version: Version, local: Row | None, copy: Row | None, remote: Row | None) -> Place:

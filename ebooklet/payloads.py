@@ -11,8 +11,9 @@ from uuid import UUID
 
 from ebooklet.edits import Edits
 from ebooklet.errors import ClosedError, ReadOnlyError
+from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row, is_pending
-from ebooklet.loading import Loader, Place
+from ebooklet.loading import Loader, Place, Values
 from ebooklet.local.working_copy import Write
 from ebooklet.progress import Progress, reporting
 from ebooklet.times import microseconds
@@ -80,8 +81,30 @@ class Payloads:
 
     def get_payloads(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return payloads in the order of `keys`; what is not here is fetched together."""
+        return [None if payload is None else bytes(payload) for payload in self.get_views(keys)]
+
+    def get_views(self, keys: Sequence[str]) -> list[Buffer | None]:
+        """Return the same as `get_payloads`; payloads may be views of something larger, which spares copies."""
         self._check_open()
         return self._loader.payloads(keys)
+
+    def stream(self, keys: Sequence[str]) -> Iterator[Values] | None:
+        """Give payloads as they arrive, while others are on their way; None when all of them are here.
+
+        Yields
+        ------
+        (list of int, list of bytes-like or None)
+            Positions in `keys`, and the payloads there (None where there is none), which may be views of something
+            larger.
+        """
+        self._check_open()
+        values = self._loader.stream(keys)
+        return None if values is None else self._streamed(values)
+
+    def _streamed(self, values: Iterator[Values]) -> Iterator[Values]:
+        yield from values
+        self._loader.flush()
+        self._commit_copies()
 
     def places(self, keys: Sequence[str]) -> list[Place]:
         """Tell where the value of each key stands: an own edit, on the remote, with or without a copy here."""
@@ -149,10 +172,14 @@ class Payloads:
         wanted = list(self.iter_keys()) if keys is None else keys
         with reporting(progress, f"load {self.name}") as report:
             failures = self._loader.load(wanted, report)
+        self._commit_copies()
+        return failures
+
+    def _commit_copies(self) -> None:
+        """Commit what was fetched, if nothing of the user's would be committed with it."""
         with self._loader.writing:
             if self._local.writable and not self._edited:
-                self._local.commit()  # nothing of the user's is in it
-        return failures
+                self._local.commit()
 
     # ---- writing -----------------------------------------------------------------------------------------------
 

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from ebooklet.format.checksum import Buffer
+from ebooklet.format.columns import Column
+from ebooklet.format.pages import HOT_NUMBERS
 from ebooklet.format.table import Row
+
+Mask = npt.NDArray[np.bool_]
 
 
 class Version(Protocol):
@@ -13,6 +21,12 @@ class Version(Protocol):
 
     def rows(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the rows of keys."""
+
+    def columns(self, keys: Sequence[str]) -> tuple[Column, Mask]:
+        """Return what the key table says about keys, a row of numbers for each, and which keys there are."""
+
+    def versions_of(self, rows: Column) -> Column:
+        """Return what local copies of the values of rows carry as their versions."""
 
     def iter_rows(self, prefix: str = "") -> Iterator[Row]:
         """Iterate over the rows of the keys that begin with `prefix`."""
@@ -26,10 +40,10 @@ class Version(Protocol):
     def inline(self, row: Row) -> bytes | None:
         """Return payload and tail of a value that came with the root object."""
 
-    def fetch(
+    def fetch_parts(
         self, rows: Sequence[Row], *, threads: int = ..., progress: Callable[[int, int], None] | None = None
-    ) -> Iterator[tuple[Row, bytes | Exception]]:
-        """Fetch values, verified."""
+    ) -> Iterator[list[tuple[Row, Buffer | Exception]]]:
+        """Fetch values, verified; those that arrive together are given together."""
 
 
 class Unpublished:
@@ -48,6 +62,14 @@ class Unpublished:
         """Return None for every key."""
         return [None] * len(keys)
 
+    def columns(self, keys: Sequence[str]) -> tuple[Column, Mask]:
+        """Return zeros, and that there is none of the keys."""
+        return np.zeros((len(keys), len(HOT_NUMBERS)), np.uint64), np.zeros(len(keys), np.bool_)
+
+    def versions_of(self, rows: Column) -> Column:
+        """Return zeros."""
+        return np.zeros(len(rows), np.uint64)
+
     def iter_rows(self, prefix: str = "") -> Iterator[Row]:
         """Iterate over nothing."""
         return iter(())
@@ -64,8 +86,8 @@ class Unpublished:
         """Return None."""
         return None
 
-    def fetch(
+    def fetch_parts(
         self, rows: Sequence[Row], *, threads: int = 1, progress: Callable[[int, int], None] | None = None
-    ) -> Iterator[tuple[Row, bytes | Exception]]:
+    ) -> Iterator[list[tuple[Row, Buffer | Exception]]]:
         """Fetch nothing."""
         return iter(())

@@ -14,8 +14,7 @@ import numpy as np
 
 from ebooklet.errors import CorruptFileError
 from ebooklet.format.checksum import Buffer, crc32c, digest, fingerprint
-from ebooklet.format.columns import MAX_KEY_BYTES, Reader, column, pack_column, unpack_column, unzigzag, zigzag
-from ebooklet.format.names import object_text
+from ebooklet.format.columns import MAX_KEY_BYTES, Column, Reader, column, pack_column, unpack_column, unzigzag, zigzag
 from ebooklet.format.pages import MAX_PAGE_ROWS, Row, decode_cold, encode_cold
 
 _HEADER = struct.Struct("<8s16s16sI")
@@ -27,11 +26,32 @@ _MAGIC, _END, _MARK, _COLD_MAGIC = b"EBPACK\x01\n", b"EBPEND\x01\n", b"\xebE", b
 HEADER_SIZE = _HEADER.size
 FOOTER_SIZE = _FOOTER.size
 MAX_TAIL = 0xFFFFFFFF
+# the mixing of SplitMix64: places next to each other get fingerprints that have nothing in common
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIXING = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
 def version_of(pack_name: bytes, offset: int) -> int:
     """Return the fingerprint of a place in the remote: what a local copy of the value there carries as its version."""
-    return fingerprint(f"{object_text(pack_name)}/{offset}".encode())
+    return int(versions_of(np.array([fingerprint(pack_name)], np.uint64), np.array([offset], np.uint64))[0])
+
+
+def versions_of(packs: Column, offsets: Column) -> Column:
+    """Return the fingerprints of many places, which are never zero.
+
+    Parameters
+    ----------
+    packs : array of uint64
+        Fingerprints of the packs' names.
+    offsets : array of uint64
+        Offsets in them.
+    """
+    mixed: Column = packs + offsets * _STEP
+    for shift, factor in _MIXING:
+        mixed = (mixed ^ (mixed >> shift)) * factor
+    mixed ^= mixed >> np.uint64(31)
+    mixed[mixed == 0] = 1
+    return mixed
 
 
 @dataclass(frozen=True, slots=True)

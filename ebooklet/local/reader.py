@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from ebooklet.errors import CorruptFileError, CorruptValueError
 from ebooklet.format.checksum import Buffer, crc32c
+from ebooklet.format.columns import Column
 from ebooklet.format.table import Row, Table
 from ebooklet.local.bulk import read_payloads
 from ebooklet.local.committing import Pending
@@ -140,6 +144,18 @@ class Reader(Handle):
                     if commit is self._commit and pending is self._pending:
                         raise
                 # compacted, refreshed or rolled back by another thread meanwhile
+
+    def columns(self, keys: Sequence[str]) -> tuple[Column, npt.NDArray[np.bool_]]:
+        """Return what the table says about keys, as `Table.columns` does; changes of this handle count."""
+        self._check_open()
+        return self._commit.table.columns(keys, self._pending.rows)
+
+    def payloads_at(self, keys: Sequence[str], numbers: Column) -> list[bytes | memoryview | None]:
+        """Return the payloads at the places that `columns` gave for these keys."""
+        self._check_open()
+        device = self._device
+        there = np.ones(len(keys), dtype=np.bool_)
+        return read_payloads(device.pread, device.size(), keys, numbers, there, self._damaged)
 
     def payload_of(self, row: Row) -> bytes:
         """Return the payload that a row of this handle describes."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from ebooklet.errors import RemoteIntegrityError
-from ebooklet.format.checksum import crc32c
+from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.ranges import Request
 from ebooklet.format.table import Row
 from ebooklet.plan.fetch import FetchPlan
@@ -14,13 +14,13 @@ log = logging.getLogger("ebooklet")
 
 Progress = Callable[[int, int], None]
 ReadPack = Callable[[int, int, int], bytes]
-Found = tuple[Row, bytes | Exception]
+Found = tuple[Row, Buffer | Exception]
 
 
 def fetch(
     plan: FetchPlan, read: ReadPack, place: str, threads: int, progress: Progress | None = None
-) -> Iterator[Found]:
-    """Carry out a plan and give verified values as they arrive.
+) -> Iterator[list[Found]]:
+    """Carry out a plan and give verified values as they arrive, those of a request together.
 
     Parameters
     ----------
@@ -37,20 +37,24 @@ def fetch(
 
     Yields
     ------
-    (Row, bytes or Exception)
-        Payload and tail, or what went wrong with this one.
+    list of (Row, bytes-like or Exception)
+        Payload and tail, or what went wrong with this one. Values may be views of what a request brought.
     """
-    for row in plan.impossible:
-        yield row, RemoteIntegrityError(f"{place}: the value of {row.key!r} lies outside of its pack")
+    if plan.impossible:
+        yield [
+            (row, RemoteIntegrityError(f"{place}: the value of {row.key!r} lies outside of its pack"))
+            for row in plan.impossible
+        ]
     job = _Job(plan, read, place)
     done = 0
     for number, found in completed([job.of(request) for request in plan.requests], threads):
         request = plan.requests[number]
         arrived = job.arrived(request, found)
-        for row, value in arrived:
-            done += row.length + row.tail
-            yield row, value
-        if progress is not None and arrived:
+        if not arrived:
+            continue
+        done += sum(row.length + row.tail for row, _ in arrived)
+        yield arrived
+        if progress is not None:
             progress(done, plan.wanted)
 
 
@@ -71,7 +75,7 @@ class _Job:
             body = self._read(request.object, request.offset, request.length)
             if _is_part(request):
                 return body
-            return [self._verified(request, body, number) for number in range(len(request.pieces))]
+            return self._verified(request, body)
 
         return work
 
@@ -92,12 +96,17 @@ class _Job:
             return []
         return [self._checked(rows[0], b"".join(part for _, part in sorted(self._parts.pop(tag))))]
 
-    def _verified(self, request: Request, body: bytes, number: int) -> Found:
-        piece = request.pieces[number]
-        start = piece.offset - request.offset
-        return self._checked(self._plan.rows[piece.tag], body[start : start + piece.length])
+    def _verified(self, request: Request, body: bytes) -> list[Found]:
+        """Cut a body into values: views of it, unless that would keep much alive that nobody asked for."""
+        dense = 2 * sum(piece.length for piece in request.pieces) >= len(body)
+        source: Buffer = memoryview(body) if dense and len(request.pieces) > 1 else body
+        rows, base = self._plan.rows, request.offset
+        return [
+            self._checked(rows[piece.tag], source[piece.offset - base : piece.offset - base + piece.length])
+            for piece in request.pieces
+        ]
 
-    def _checked(self, row: Row, value: bytes) -> Found:
+    def _checked(self, row: Row, value: Buffer) -> Found:
         if _matches(row, value):
             return row, value
         log.warning("%s: the value of %r arrived damaged, it is fetched again", self._place, row.key)
@@ -112,8 +121,9 @@ class _Job:
         )
 
 
-def _matches(row: Row, value: bytes) -> bool:
-    return len(value) == row.length + row.tail and crc32c(row.key.encode(), value[: row.length]) == row.crc
+def _matches(row: Row, value: Buffer) -> bool:
+    payload = value[: row.length] if row.tail else value
+    return len(value) == row.length + row.tail and crc32c(row.key.encode(), payload) == row.crc
 
 
 def _is_part(request: Request) -> bool:

@@ -8,7 +8,12 @@ import threading
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
 
 from ebooklet.errors import (
     FileFormatError,
@@ -21,15 +26,17 @@ from ebooklet.errors import (
     ShortObjectError,
     UnsupportedFormatError,
 )
-from ebooklet.format.checksum import crc32c, digest
+from ebooklet.format.checksum import crc32c, digest, fingerprint
+from ebooklet.format.columns import Column, column
 from ebooklet.format.frame import seal, unseal
 from ebooklet.format.names import check_database_key, object_text, objects_prefix
-from ebooklet.format.packing import decode_times_and_notes, version_of
+from ebooklet.format.packing import decode_times_and_notes, version_of, versions_of
+from ebooklet.format.pages import OFFSET, PACK
 from ebooklet.format.snapshot import INLINE, MAX_ROOT, Root, Snapshot, SnapshotRef
 from ebooklet.format.table import PageRef, Row, Table
 from ebooklet.plan.fetch import FetchPlan, plan_fetch
 from ebooklet.stores.protocol import ObjectStore
-from ebooklet.sync.fetch import Progress, fetch
+from ebooklet.sync.fetch import Found, Progress, fetch
 from ebooklet.sync.pages import fetch_pages
 
 PAGE_ROWS, SINGLE_ROWS = 4096, 8192
@@ -105,6 +112,7 @@ class RemoteVersion:
             raise UnsupportedFormatError(f"{self.place}: {error}") from error
         except FileFormatError as error:
             raise RemoteIntegrityError(f"{self.place}: {error}") from error
+        self._absent = {number for number, page in enumerate(self.table.pages) if page.hot.object != INLINE}
         self._prefix = objects_prefix(key, self.root.uuid)
         self._lock = threading.Lock()
         self._cold: dict[int, dict[int, tuple[int, bytes]]] = {}
@@ -139,9 +147,21 @@ class RemoteVersion:
     def rows(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the rows of keys, without times and notes; None where there is none."""
         with self.damage():
-            if len(self.table.pages) > 1:
-                self._expect({self.table.page_of(key) for key in keys} - {-1})
+            self._expect_keys(keys)
             return self.table.get_many(keys, cold=False)
+
+    def columns(self, keys: Sequence[str]) -> tuple[Column, npt.NDArray[np.bool_]]:
+        """Return what the key table says about keys, a row of numbers for each, and which keys there are."""
+        with self.damage():
+            self._expect_keys(keys)
+            return self.table.columns(keys)
+
+    def _expect_keys(self, keys: Sequence[str]) -> None:
+        """Fetch the pages together that hold keys, as far as they are not here."""
+        entries = self.table.pages
+        self._absent = {number for number in self._absent if entries[number].hot.digest not in self.pages}
+        if len(self._absent) > 1:
+            self._expect({self.table.page_of(key) for key in keys} & self._absent)
 
     def iter_rows(self, prefix: str = "") -> Iterator[Row]:
         """Iterate over the rows whose keys begin with `prefix`, without times and notes."""
@@ -164,6 +184,19 @@ class RemoteVersion:
         """Return what a local copy of this row's value carries as its version."""
         return version_of(self._pack_name(row), row.offset)
 
+    def versions_of(self, rows: Column) -> Column:
+        """Return the same for many rows, given as columns."""
+        numbers = rows[:, PACK]
+        if len(numbers) and int(numbers.max()) >= len(self.snapshot.packs):
+            raise RemoteIntegrityError(f"{self.place}: a value is in pack {int(numbers.max())}, which does not exist")
+        return versions_of(self._fingerprints[numbers.astype(np.intp)], rows[:, OFFSET])
+
+    @cached_property
+    def _fingerprints(self) -> Column:
+        """Of the names of the packs; 0 for one that is referred to no more."""
+        found = (0 if pack is None else fingerprint(pack.name) for pack in self.snapshot.packs)
+        return column(found, len(self.snapshot.packs))
+
     # ---- values --------------------------------------------------------------------------------------------------
 
     def plan(self, rows: Sequence[Row]) -> FetchPlan:
@@ -173,7 +206,7 @@ class RemoteVersion:
 
     def fetch(
         self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None
-    ) -> Iterator[tuple[Row, bytes | Exception]]:
+    ) -> Iterator[Found]:
         """Fetch values, verified: (row, payload and tail) as they arrive, or (row, error) for one that cannot be had.
 
         Parameters
@@ -185,13 +218,22 @@ class RemoteVersion:
         progress : callable, optional
             Called with the bytes done and in all.
         """
-        asked = []
+        return chain.from_iterable(self.fetch_parts(rows, threads=threads, progress=progress))
+
+    def fetch_parts(
+        self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None
+    ) -> Iterator[list[Found]]:
+        """Do the same as `fetch`, and give together what arrives together."""
+        asked: list[Row] = []
+        here: list[Found] = []
         for row in rows:
             value = self.inline(row)
             if value is None:
                 asked.append(row)
             else:
-                yield row, value
+                here.append((row, value))
+        if here:
+            yield here
         if asked:
             yield from fetch(self.plan(asked), self._read_pack, self.place, threads, progress)
 
