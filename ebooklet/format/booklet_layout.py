@@ -21,6 +21,7 @@ from ebooklet.format.checksum import crc32c
 Read = Callable[[int, int], bytes]
 
 HEADER_SIZE = 200
+KEYS_AT = 33
 POINTER_AT = 80
 VARIABLE_TYPE = bytes.fromhex("4f7e8a3fe75c4750ad430a728fe31cfe")
 FIXED_TYPE = bytes.fromhex("04d3b294f2104162958d0400738c9e0a")
@@ -44,6 +45,7 @@ RESERVED_KEYS = (METADATA_KEY, b"7c40d2ea915b4f3a8e6d201", b"f19a5c3d7e2b48069ab
 _UNSET = (0, int.from_bytes(b"000000", "little"))
 _HEADER = struct.Struct("<16sHBBBI4xHHIIB7s16s6s6s")
 _POINTER = struct.Struct("<4sQQIQQI")
+_BLOCK = struct.Struct("<13s6sHI")
 _POINTER_MAGIC = b"EBL1"
 
 
@@ -258,16 +260,9 @@ def encode_prefix(
     if value_length > MAX_VALUE:
         name = key.decode(errors="replace")
         raise ValueError(f"the value of {name!r} has {value_length} bytes; at most {MAX_VALUE} can be stored")
-    return b"".join(
-        (
-            key_hash(key),
-            next_.to_bytes(POINTER_BYTES, "little"),
-            len(key).to_bytes(2, "little"),
-            value_length.to_bytes(4, "little"),
-            timestamp.to_bytes(timestamp_bytes, "little") if timestamp_bytes else b"",
-            key,
-        )
-    )
+    stamp = timestamp.to_bytes(timestamp_bytes, "little") if timestamp_bytes else b""
+    head = _BLOCK.pack(key_hash(key), next_.to_bytes(POINTER_BYTES, "little"), len(key), value_length)
+    return head + stamp + key
 
 
 def dead_prefix(payload_length: int, timestamp_bytes: int = 7) -> bytes:

@@ -8,6 +8,7 @@ the rest.
 import struct
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ Column = npt.NDArray[np.uint64]
 MAX_KEY_BYTES = 0xFFFF
 MAX_BLOB = 32 << 20
 
+_MOST_COMPARED = 1 << 20  # bytes of keys, padded to equal length, that are compared at once
 _CONSTANT, _RAW, _ZSTD = 0, 1, 2
 _LEVEL = 6
 _BLOB = struct.Struct("<II")
@@ -175,11 +177,7 @@ def unpack_bytes(reader: Reader, count: int) -> list[bytes]:
 
 def pack_keys(keys: Sequence[bytes]) -> bytes:
     """Write a column of keys, which cost little where neighbours begin alike."""
-    shared = [0] * len(keys)
-    before = b""
-    for number, key in enumerate(keys):
-        shared[number] = _shared(before, key)
-        before = key
+    shared = _shared_with_the_one_before(keys)
     rests = [key[size:] for key, size in zip(keys, shared, strict=True)]
     return (
         pack_column(column(shared, len(keys)))
@@ -229,6 +227,20 @@ def _check_sum(sizes: Column, total: int) -> None:
         raise CorruptFileError(f"lengths do not add up to the {total} bytes that are there")
     if not len(sizes) and total:
         raise CorruptFileError(f"{total} bytes belong to no row")
+
+
+def _shared_with_the_one_before(keys: Sequence[bytes]) -> list[int]:
+    """How many bytes each key has in common with the one before."""
+    width = max(map(len, keys), default=0)
+    if not 0 < width * len(keys) <= _MOST_COMPARED:
+        return [_shared(before, key) for before, key in pairwise([b"", *keys])]
+    padded = np.array(keys, dtype=f"S{width}").view(np.uint8).reshape(len(keys), width)
+    differ = np.ones((len(keys), width + 1), dtype=np.bool_)
+    np.not_equal(padded[1:], padded[:-1], out=differ[1:, :width])
+    sizes = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
+    shared = np.minimum(differ.argmax(axis=1), sizes)
+    shared[1:] = np.minimum(shared[1:], sizes[:-1])
+    return list(map(int, shared))
 
 
 def _shared(one: bytes, other: bytes) -> int:

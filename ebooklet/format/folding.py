@@ -74,11 +74,13 @@ def _touched(table: Pages, changes: Mapping[str, Row | None]) -> list[_Run]:
 
 
 def _changed(number: int, old: list[Row], changes: Mapping[str, Row | None]) -> _Run:
-    kept = [row for row in old if row.key not in changes]
-    new = [row for row in changes.values() if row is not None]
-    rows = sorted([*kept, *new], key=lambda row: order_key(row.key))
-    growing = len(kept) == len(old) and rows[: len(old)] == kept
-    return _Run(len(rows), number, rows, growing)
+    there = {row.key for row in old}
+    kept = [now for row in old if (now := changes.get(row.key, row)) is not None]
+    new = [row for key, row in changes.items() if row is not None and key not in there]
+    new.sort(key=lambda row: order_key(row.key))
+    growing = not kept or not new or order_key(kept[-1].key) < order_key(new[0].key)
+    rows = [*kept, *new] if growing else sorted([*kept, *new], key=lambda row: order_key(row.key))
+    return _Run(len(rows), number, rows, growing and len(kept) == len(old))
 
 
 def _joined(table: Pages, runs: list[_Run]) -> list[_Run]:

@@ -152,7 +152,7 @@ def encode_hot(rows: Sequence[Row]) -> bytes:
     if any(len(key) > MAX_KEY_BYTES for key in keys):
         longest = max(rows, key=lambda row: len(row.key)).key
         raise ValueError(f"the key {longest[:40]!r}... is longer than {MAX_KEY_BYTES} bytes")
-    numbers = {name: _numbers(rows, name) for name in ("length", "tail", "pack", "crc", "version", "deleted", "offset")}
+    numbers = _hot_columns(rows)
     steps = _offset_steps(numbers["offset"], numbers, column(map(len, keys), count))
     return b"".join(
         [
@@ -190,7 +190,7 @@ def encode_cold(rows: Sequence[Row]) -> bytes:
     for row in rows:
         if len(row.note) > MAX_NOTE_BYTES:
             raise ValueError(f"the note of {row.key!r} has {len(row.note)} bytes, more than {MAX_NOTE_BYTES}")
-    times = _numbers(rows, "timestamp")
+    times = _column("timestamp", (row.timestamp for row in rows), len(rows))
     steps = np.diff(times, prepend=np.uint64(0))
     notes = pack_bytes([row.note for row in rows])
     return _HEADER.pack(_COLD, _VERSION, len(rows)) + pack_column(zigzag(steps)) + notes
@@ -266,11 +266,16 @@ def _read_header(reader: Reader, magic: bytes) -> int:
     return int(found[2])
 
 
-def _numbers(rows: Sequence[Row], name: str) -> Column:
+def _column(name: str, values: Iterable[int], count: int) -> Column:
     try:
-        return column((getattr(row, name) for row in rows), len(rows))
+        return column(values, count)
     except (OverflowError, ValueError) as error:
         raise ValueError(f"a row has a {name} outside of 0 ... 2^64: {error}") from error
+
+
+def _hot_columns(rows: Sequence[Row]) -> dict[str, Column]:
+    values = zip(*map(hot_numbers, rows), strict=True) if rows else ((),) * len(HOT_NUMBERS)
+    return {name: _column(name, found, len(rows)) for name, found in zip(HOT_NUMBERS, values, strict=True)}
 
 
 def _offset_steps(offsets: Column, numbers: dict[str, Column], key_lengths: Column) -> Column:

@@ -9,8 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ from ebooklet.format.folding import fold
 from ebooklet.format.lookup import Lookup
 from ebooklet.format.order import order_key, prefix_bounds
 from ebooklet.format.pages import (
+    DELETED,
     HOT_NUMBERS,
     NO_PAGE,
     ColdPage,
@@ -35,8 +38,9 @@ from ebooklet.format.pages import (
     encode_rows,
     hot_numbers,
 )
+from ebooklet.format.totals import Totals, totals_of
 
-__all__ = ["NO_PAGE", "PageEntry", "PageRef", "Row", "Table", "decode_rows", "encode_rows", "order_key"]
+__all__ = ["NO_PAGE", "PageEntry", "PageRef", "Row", "Table", "Totals", "decode_rows", "encode_rows", "order_key"]
 
 Read = Callable[[PageRef], bytes]
 Write = Callable[[bytes], PageRef]
@@ -113,9 +117,11 @@ class _Directory:
 
     def page_of(self, key: str) -> int:
         """Number of the page a key belongs to; -1 when it stands before the first page."""
-        return bisect_right(self.bounds, order_key(key)) - 1
+        return bisect_right(self.bounds, order_key(key)) - 1 if self.bounds else -1
 
 
+_T = TypeVar("_T")
+_key = attrgetter("key")
 _Layer = dict[str, Row | None]
 _NO_CHANGES: Mapping[str, Row | None] = MappingProxyType({})
 
@@ -251,28 +257,87 @@ class Table:
     def rows(self, prefix: str = "", *, cold: bool = True) -> Iterator[Row]:
         """Iterate over the rows whose keys begin with `prefix`, in order."""
         changes = self.overlay()
-        above = [row for key, row in changes.items() if row is not None and key.startswith(prefix)]
-        above.sort(key=lambda row: order_key(row.key))
-        below = (row for row in self._stored(prefix, cold) if row.key not in changes and row.key.startswith(prefix))
-        return _merged(above, below, cold)
+        above = [(row.key, row if cold else _hot_only(row)) for row in changes.values() if row is not None]
 
-    def _stored(self, prefix: str, cold: bool) -> Iterator[Row]:
-        for number in self.pages_of(prefix):
-            yield from self.rows_of_page(number, cold=cold)
+        def stored(number: int) -> list[Row]:
+            rows = self.rows_of_page(number, cold=cold)
+            return [row for row in rows if row.key not in changes and row.key.startswith(prefix)]
+
+        return self._merged([pair for pair in above if pair[0].startswith(prefix)], self.pages_of(prefix), stored, _key)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Iterate over the keys that begin with `prefix`, in order, without those that are marked as deleted."""
+        changes = self.overlay()
+        above = [(key, key) for key, row in changes.items() if row and not row.deleted and key.startswith(prefix)]
+
+        def stored(number: int) -> Sequence[str]:
+            page = self._pages.hot(self.pages[number])
+            keys: Iterable[str] = page.keys
+            if page.numbers[:, DELETED].any():
+                keys = compress(keys, (page.numbers[:, DELETED] == 0).tolist())
+            return [key for key in keys if key not in changes and key.startswith(prefix)]
+
+        return self._merged(above, self.pages_of(prefix), stored, str)
 
     def pending(self, *, cold: bool = True) -> Iterator[Row]:
         """Iterate over the rows that no remote knows: own edits and tombstones, in order; clean pages are not read."""
         changes = self.overlay()
-        above = [row for row in changes.values() if row is not None and is_pending(row)]
-        above.sort(key=lambda row: order_key(row.key))
-        dirty = [number for number, entry in enumerate(self._directory.entries) if entry.pending]
-        below = (
-            row
-            for number in dirty
-            for row in self.rows_of_page(number, cold=cold)
-            if is_pending(row) and row.key not in changes
-        )
-        return _merged(above, below, cold)
+        above = [
+            (row.key, row if cold else _hot_only(row))
+            for row in changes.values()
+            if row is not None and is_pending(row)
+        ]
+        dirty = [number for number, entry in enumerate(self.pages) if entry.pending]
+
+        def stored(number: int) -> list[Row]:
+            rows = self.rows_of_page(number, cold=cold)
+            return [row for row in rows if is_pending(row) and row.key not in changes]
+
+        return self._merged(above, dirty, stored, _key)
+
+    def totals(self, prefix: str = "") -> Totals:
+        """Count the values whose keys begin with `prefix`, and their bytes; rows marked as deleted do not count."""
+        changes = {key: row for key, row in self.overlay().items() if key.startswith(prefix)}
+        found = Totals()
+        for number in self.pages_of(prefix):
+            page = self._pages.hot(self.pages[number])
+            numbers = page.numbers
+            if prefix and not (
+                page.keys[0].startswith(prefix) and page.keys[-1].startswith(prefix) and prefix[-1] == "/"
+            ):
+                numbers = numbers[[key.startswith(prefix) for key in page.keys]]
+            found += totals_of(numbers)
+        if changes:
+            numbers, there = self._lookup.columns(list(changes))
+            found -= totals_of(numbers[there])
+            for row in changes.values():
+                if row is not None and not row.deleted:
+                    found += Totals(1, row.length)
+        return found
+
+    def _merged(
+        self,
+        above: Iterable[tuple[str, _T]],
+        numbers: Iterable[int],
+        stored: Callable[[int], Sequence[_T]],
+        key_of: Callable[[_T], str],
+    ) -> Iterator[_T]:
+        """Merge what was changed, with its keys, into what the pages of these numbers hold."""
+        bounds = self._directory.bounds
+        waiting = sorted(((order_key(key), item) for key, item in above), key=itemgetter(0), reverse=True)
+        for number in numbers:
+            items = stored(number)
+            if not waiting or (number + 1 < len(bounds) and waiting[-1][0] >= bounds[number + 1]):
+                yield from items
+                continue
+            for item in items:
+                if waiting:
+                    place = order_key(key_of(item))
+                    while waiting and waiting[-1][0] < place:
+                        yield waiting.pop()[1]
+                yield item
+        while waiting:
+            yield waiting.pop()[1]
 
     # ---- pages ---------------------------------------------------------------------------------------------------
 
@@ -361,19 +426,6 @@ def _hot_only(row: Row) -> Row:
     if not row.timestamp and not row.note:
         return row
     return Row(row.key, row.offset, row.length, row.crc, row.tail, row.pack, 0, row.version, row.deleted)
-
-
-def _merged(above: list[Row], below: Iterator[Row], cold: bool) -> Iterator[Row]:
-    """Merge two ordered runs of rows."""
-    waiting = [(order_key(row.key), row if cold else _hot_only(row)) for row in reversed(above)]
-    for row in below:
-        if waiting:
-            place = order_key(row.key)
-            while waiting and waiting[-1][0] < place:
-                yield waiting.pop()[1]
-        yield row
-    while waiting:
-        yield waiting.pop()[1]
 
 
 def _no_reader(ref: PageRef) -> bytes:

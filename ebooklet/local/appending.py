@@ -12,10 +12,11 @@ from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.table import Row
 from ebooklet.local.committing import Write, now
 from ebooklet.local.device import write_all
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
-_BATCH_ITEMS = 256
+_BATCH_ITEMS = 4096
 _BATCH_BYTES = 4 << 20
+_SMALL = 4 << 10  # values below are joined with their neighbours, not given to the system one by one
 
 
 def batches(items: Iterable[Write]) -> Iterator[list[Write]]:
@@ -55,8 +56,9 @@ class Appender:
         publish: Callable[[list[Row]], None],
     ) -> None:
         """Write a batch of values and publish their rows; no commit or rollback comes in between."""
-        parts, rows = _encoded(items, now(), timestamp_bytes)
-        total = sum(len(part) for part in parts)
+        stamp = now()
+        parts, places = _encoded(items, stamp, timestamp_bytes)
+        total = sum(map(len, parts))
         token = object()
         try:
             with self._calm:
@@ -68,9 +70,11 @@ class Appender:
                 self._busy[token] = threading.get_ident()
                 transaction.reserve(total)
             write_all(transaction.device, start, parts)
+            found = zip(items, places, strict=True)
+            rows = [_row(item, start + offset, length, crc, stamp) for item, (offset, length, crc) in found]
             with self._calm:
                 del self._unwritten[start]
-                publish([_moved(row, start) for row in rows])
+                publish(rows)
         finally:
             with self._calm:
                 self._busy.pop(token, None)
@@ -105,43 +109,30 @@ class Appender:
         self._unwritten.clear()
 
 
-def _encoded(items: Sequence[Write], stamp: int, timestamp_bytes: int) -> tuple[list[Buffer], list[Row]]:
-    """Return the bytes to write, and the rows with offsets from the start of them."""
+def _encoded(
+    items: Sequence[Write], stamp: int, timestamp_bytes: int
+) -> tuple[list[Buffer], list[tuple[int, int, int]]]:
+    """Return the bytes to write, and for each value its offset from the start of them, length and checksum."""
     parts: list[Buffer] = []
-    rows = []
-    offset = 0
+    places = []
+    joined = bytearray()
+    done = 0  # bytes in parts
     for item in items:
         key = item.key.encode()
         payload = item.payload if isinstance(item.payload, bytes) else memoryview(item.payload).cast("B")
         timestamp = stamp if item.timestamp is None else item.timestamp
-        prefix = encode_prefix(key, len(payload) + len(item.tail), timestamp, DEAD, timestamp_bytes)
-        parts += (prefix, payload, item.tail) if item.tail else (prefix, payload)
-        rows.append(
-            Row(
-                key=item.key,
-                offset=offset + len(prefix),
-                length=len(payload),
-                crc=crc32c(key, payload),
-                tail=len(item.tail),
-                timestamp=timestamp,
-                version=item.version,
-                note=bytes(item.note),
-            )
-        )
-        offset += len(prefix) + len(payload) + len(item.tail)
-    return parts, rows
+        joined += encode_prefix(key, len(payload) + len(item.tail), timestamp, DEAD, timestamp_bytes)
+        places.append((done + len(joined), len(payload), crc32c(key, payload)))
+        if len(payload) < _SMALL:
+            joined += payload
+        else:
+            parts += (joined, payload)
+            done += len(joined) + len(payload)
+            joined = bytearray()
+        joined += item.tail
+    return [*parts, joined], places
 
 
-def _moved(row: Row, start: int) -> Row:
-    return Row(
-        row.key,
-        row.offset + start,
-        row.length,
-        row.crc,
-        row.tail,
-        row.pack,
-        row.timestamp,
-        row.version,
-        row.deleted,
-        row.note,
-    )
+def _row(item: Write, offset: int, length: int, crc: int, stamp: int) -> Row:
+    timestamp = stamp if item.timestamp is None else item.timestamp
+    return Row(item.key, offset, length, crc, len(item.tail), 0, timestamp, item.version, False, bytes(item.note))

@@ -1,27 +1,29 @@
 """How do pending changes become one commit of the local file?"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ebooklet.format.booklet_chains import find_block
 from ebooklet.format.booklet_layout import (
+    DEAD,
     HEADER_SIZE,
     METADATA_KEY,
     TIMESTAMP_AT,
     CommitPointer,
     Header,
     encode_pointer,
+    encode_prefix,
     header_crc,
     parse_header,
 )
 from ebooklet.format.checksum import Buffer, crc32c, digest
+from ebooklet.format.pages import DELETED, OFFSET
 from ebooklet.format.table import PageRef, Row, Table, encode_rows
-from ebooklet.local.booklet_adapter import Appended, Metadata, link
+from ebooklet.local.device import write_all
 from ebooklet.local.growth import grow, needs_growth
+from ebooklet.local.linking import Appended, link
 from ebooklet.local.record import MAX_INLINE_ROWS, Commit, Extent, Record, block_offset, encode_record, page_reader
-from ebooklet.local.reindex import metadata_extent
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class Write:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A value of Booklet's metadata slot, as JSON, and since when (now, when not given)."""
+
+    data: bytes
+    timestamp: int | None = None
+
+
 @dataclass(slots=True)
 class Pending:
     """What was changed since the last commit: rows (None = removed), state blobs, Booklet's metadata."""
@@ -71,19 +81,18 @@ def now() -> int:
 
 def commit_changes(transaction: Transaction, commit: Commit, pending: Pending) -> Commit:
     """Write everything that makes the pending changes a commit, and commit it."""
-    rows = _link(transaction, commit, pending)
+    record = replace(commit.record, number=commit.record.number + 1)
+    appended = []
+    if pending.metadata is not None:
+        block, record = _write_metadata(transaction, commit.header, pending.metadata, record)
+        appended.append(block)
+    _link(transaction, commit, pending.rows, appended)
     header = parse_header(transaction.read_at(HEADER_SIZE, 0), transaction.size, transaction.device.name)
     table = commit.table.updated(
-        (row for row in rows.values() if row is not None), [key for key, row in rows.items() if row is None]
+        (row for row in pending.rows.values() if row is not None),
+        [key for key, row in pending.rows.items() if row is None],
     )
-    record = replace(
-        commit.record,
-        number=commit.record.number + 1,
-        live=header.keys,
-        states=_write_states(transaction, commit.record, pending),
-    )
-    if pending.metadata is not None:
-        record = _with_metadata(transaction, header, record)
+    record = replace(record, live=header.keys, states=_write_states(transaction, record, pending))
     return write_commit(transaction, header, table, record)
 
 
@@ -101,29 +110,39 @@ def write_commit(transaction: Transaction, header: Header, table: Table, record:
     return Commit(header, transaction.committed, record, table)
 
 
-def _link(transaction: Transaction, commit: Commit, pending: Pending) -> dict[str, Row | None]:
-    """Let Booklet know what was added and deleted; return the rows, with their final places."""
-    rows = dict(pending.rows)
-    before = {row.key: row for row in commit.table.get_many(list(rows)) if row is not None and not row.deleted}
-    gone = [key for key, row in rows.items() if (row is None or row.deleted) and key in before]
-    added = [row for row in rows.values() if row and not row.deleted and row.offset >= transaction.committed]
+def _link(transaction: Transaction, commit: Commit, rows: Mapping[str, Row | None], appended: list[Appended]) -> None:
+    """Let Booklet find what was added and no longer what was deleted."""
     header = commit.header
-    keys = commit.record.live + sum(row.key not in before for row in added)
+    before, there = commit.table.columns(list(rows))
+    live = (there & (before[:, DELETED] == 0)).tolist()
+    gone, moved, added = [], [], 0
+    for (key, row), was_live, offset in zip(rows.items(), live, before[:, OFFSET].tolist(), strict=True):
+        if row is None or row.deleted:
+            if was_live:
+                gone.append(key.encode())
+        elif row.offset >= transaction.committed:
+            added += not was_live
+            appended.append(Appended(key.encode(), block_offset(row, header)))
+        elif was_live and row.offset == offset:
+            moved.append(row)
+    keys = commit.record.live + added
     if needs_growth(header, keys):
         grow(transaction, header, keys)
-    for key, row in rows.items():
-        old = before.get(key)
-        if row and old and not row.deleted and row.offset == old.offset and row.timestamp != old.timestamp:
-            stamp = row.timestamp.to_bytes(header.timestamp_bytes or 8, "little")[: header.timestamp_bytes]
-            transaction.write_at(block_offset(row, header) + TIMESTAMP_AT, stamp)
-    if gone or added or pending.metadata is not None:
-        appended = [Appended(row.key, block_offset(row, header)) for row in added]
-        moved = link(transaction, gone, appended, pending.metadata, keys=keys)
-        for row in added:
-            if row.key in moved:
-                shift = moved[row.key] - block_offset(row, header)
-                rows[row.key] = replace(row, offset=row.offset + shift)
-    return rows
+        header = parse_header(transaction.read_at(HEADER_SIZE, 0), transaction.size, transaction.device.name)
+    _write_times(transaction, commit, moved)
+    if gone or appended:
+        link(transaction, header, gone, appended, keys=keys)
+
+
+def _write_times(transaction: Transaction, commit: Commit, rows: list[Row]) -> None:
+    """Write the times of values that stay where they are, if they changed."""
+    size = commit.header.timestamp_bytes
+    if not rows or not size:
+        return
+    for row, old in zip(rows, commit.table.get_many([row.key for row in rows]), strict=True):
+        if old is not None and row.timestamp != old.timestamp:
+            stamp = row.timestamp.to_bytes(size, "little")
+            transaction.write_at(block_offset(row, commit.header) + TIMESTAMP_AT, stamp)
 
 
 def _write_states(transaction: Transaction, record: Record, pending: Pending) -> dict[str, Extent]:
@@ -136,11 +155,16 @@ def _write_states(transaction: Transaction, record: Record, pending: Pending) ->
     return states
 
 
-def _with_metadata(transaction: Transaction, header: Header, record: Record) -> Record:
-    block = find_block(transaction.read_at, header, METADATA_KEY, transaction.size)
-    assert block is not None, "Booklet did not store the metadata"
-    extent, timestamp = metadata_extent(transaction.read_at, block)
-    return replace(record, metadata=extent, metadata_timestamp=timestamp)
+def _write_metadata(
+    transaction: Transaction, header: Header, metadata: Metadata, record: Record
+) -> tuple[Appended, Record]:
+    """Append a block with Booklet's metadata, which is to be linked; return it, and the record that names it."""
+    timestamp = now() if metadata.timestamp is None else metadata.timestamp
+    prefix = encode_prefix(METADATA_KEY, len(metadata.data), timestamp, DEAD, header.timestamp_bytes)
+    offset = transaction.reserve(len(prefix) + len(metadata.data))
+    write_all(transaction.device, offset, [prefix, metadata.data])
+    extent = Extent(offset + len(prefix), len(metadata.data), crc32c(metadata.data))
+    return Appended(METADATA_KEY, offset), replace(record, metadata=extent, metadata_timestamp=timestamp)
 
 
 def _write_table(transaction: Transaction, table: Table, record: Record) -> tuple[Table, Record]:

@@ -53,18 +53,19 @@ def write_all(device: Device, offset: int, parts: Sequence[Buffer]) -> int:
     OSError
         If the device takes no more.
     """
-    left = [memoryview(part).cast("B") for part in parts if len(part)]
-    total = sum(len(part) for part in left)
-    done = 0
-    while left:
-        written = device.pwrite(left[:_MAX_VECTORS], offset + done)
+    left = [part if isinstance(part, bytes) else memoryview(part).cast("B") for part in parts if len(part)]
+    total = sum(map(len, left))
+    first = done = 0
+    while first < len(left):
+        written = device.pwrite(left[first : first + _MAX_VECTORS], offset + done)
         if written <= 0:
             raise OSError(errno.ENOSPC, f"only {done} of {total} bytes could be written at {offset}", device.name)
         done += written
-        while left and written >= len(left[0]):
-            written -= len(left.pop(0))
+        while first < len(left) and written >= len(left[first]):
+            written -= len(left[first])
+            first += 1
         if written:
-            left[0] = left[0][written:]
+            left[first] = memoryview(left[first])[written:]
     return done
 
 

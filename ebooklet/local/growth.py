@@ -18,7 +18,7 @@ from ebooklet.format.booklet_layout import (
     dead_prefix,
     encode_header,
 )
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
 MIN_BUCKETS = 256
 _SPACE = 4  # buckets per key after growing: chains stay short until there are four times as many keys

@@ -14,6 +14,7 @@ from ebooklet.errors import CorruptFileError, LockUnavailableError, UnsupportedF
 from ebooklet.format.booklet_chains import find_block
 from ebooklet.format.booklet_layout import (
     HEADER_SIZE,
+    KEYS_AT,
     METADATA_KEY,
     RESERVED_KEYS,
     STR_CODE,
@@ -33,7 +34,7 @@ from ebooklet.local.record import Commit, check_writable, load_commit, read_exte
 from ebooklet.local.recovery import inspect, recover
 from ebooklet.local.reindex import Reindexed, reindex
 from ebooklet.local.serializers import NAMES, PICKLES, code_of, name_of
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
 _TORN_READS = 200
 _TORN_WAIT = 0.001
@@ -234,7 +235,7 @@ def _adopt(device: FileDevice, found: Reindexed) -> Opened:
     commit = found.commit
     transaction = transaction_on(device, commit)
     if commit.header.keys != commit.record.live:
-        transaction.write_at(33, commit.record.live.to_bytes(4, "little"))
+        transaction.write_at(KEYS_AT, commit.record.live.to_bytes(4, "little"))
     header = replace(commit.header, keys=commit.record.live)
     record = replace(commit.record, number=commit.record.number + 1)
     try:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ebooklet.errors import CorruptFileError, CorruptValueError
 from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.columns import Column
-from ebooklet.format.table import Row, Table
+from ebooklet.format.pages import DELETED
+from ebooklet.format.table import Row, Table, Totals
 from ebooklet.local.bulk import read_payloads
 from ebooklet.local.committing import Pending
 from ebooklet.local.device import Device
@@ -25,7 +26,7 @@ from ebooklet.local.opening import Opened, Place
 from ebooklet.local.record import Commit, page_reader, read_extent
 from ebooklet.local.serializers import Serializer, name_of, serializer
 from ebooklet.local.stats import MeteredDevice, Stats
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
 
 class Reader(Handle):
@@ -188,7 +189,13 @@ class Reader(Handle):
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Iterate over the keys that begin with `prefix`, in the order of the table."""
-        return (row.key for row in self.iter_rows(prefix, cold=False) if not row.deleted)
+        self._check_open()
+        return self._table().keys(prefix)
+
+    def totals(self, prefix: str = "") -> Totals:
+        """Count the values whose keys begin with `prefix` and their bytes, without a look at each row."""
+        self._check_open()
+        return self._table().totals(prefix)
 
     def iter_rows(self, prefix: str = "", *, cold: bool = True) -> Iterator[Row]:
         """Iterate over rows, deleted ones that wait to be pushed included; ``cold=False`` spares times and notes."""
@@ -212,8 +219,8 @@ class Reader(Handle):
         with self._lock:
             rows = dict(self._pending.rows)
             live, table = self._commit.record.live, self._commit.table
-        before = table.get_many(list(rows), cold=False)
-        lost = sum(row is not None and not row.deleted for row in before)
+        before, there = table.columns(list(rows))
+        lost = int((there & (before[:, DELETED] == 0)).sum())
         return live - lost + sum(row is not None and not row.deleted for row in rows.values())
 
     def __iter__(self) -> Iterator[str]:
@@ -242,7 +249,7 @@ class Reader(Handle):
         """Return the JSON value of Booklet's metadata slot, None when there is none."""
         self._check_open()
         if self._pending.metadata is not None:
-            return json.loads(json.dumps(self._pending.metadata.value))
+            return json.loads(self._pending.metadata.data)
         extent = self._commit.record.metadata
         if extent is None:
             return None

@@ -16,10 +16,9 @@ from ebooklet.errors import CommitUncertainError, ReadOnlyError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row
 from ebooklet.local.appending import Appender, batches
-from ebooklet.local.booklet_adapter import Metadata
 from ebooklet.local.building import new_file, publish
 from ebooklet.local.changing import deletions, evictions, to_write_back
-from ebooklet.local.committing import Pending, Write, commit_changes, now
+from ebooklet.local.committing import Metadata, Pending, Write, commit_changes, now
 from ebooklet.local.device import Device, FileDevice, Files, MemoryDevice
 from ebooklet.local.lock import is_current, remove_note, unlock
 from ebooklet.local.opening import (
@@ -36,7 +35,7 @@ from ebooklet.local.opening import (
     transaction_on,
 )
 from ebooklet.local.reader import Reader
-from ebooklet.local.transaction_file import Transaction
+from ebooklet.local.transaction import Transaction
 
 __all__ = ["Flag", "Row", "WorkingCopy", "Write"]
 
@@ -196,9 +195,9 @@ class WorkingCopy(Reader):
     def set_metadata(self, value: Any, timestamp: int | None = None) -> None:
         """Set Booklet's metadata to a JSON value."""
         self._writing()
-        plain = json.loads(json.dumps(value, allow_nan=False))
+        data = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         with self._lock:
-            self._pending.metadata = Metadata(plain, timestamp)
+            self._pending.metadata = Metadata(data, timestamp)
 
     # -- transactions ------------------------------------------------------------------------------------------------
 

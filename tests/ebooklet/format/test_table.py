@@ -12,7 +12,7 @@ from ebooklet.errors import CorruptFileError, EBookletError
 from ebooklet.format.checksum import digest
 from ebooklet.format.columns import compress
 from ebooklet.format.pages import decode_cold, decode_hot, encode_cold, encode_hot
-from ebooklet.format.table import PageRef, Row, Table, decode_rows, encode_rows, order_key
+from ebooklet.format.table import PageRef, Row, Table, Totals, decode_rows, encode_rows, order_key
 
 
 class Pages:
@@ -282,3 +282,25 @@ def test_bombs_are_refused_before_memory_is_taken() -> None:
         decode_hot(head + shared + b"\x00" + bytes(8))
     with pytest.raises(CorruptFileError, match="at most"):
         decode_hot(b"EBH\x01" + b"\xff\xff\xff\x7f")
+
+
+def test_totals_and_keys_are_those_of_the_rows() -> None:
+    rng = random.Random(5)
+    keys = [f"{folder}/{n // 30}.{n % 30}" for folder in ("t", "t2", "u/v", "t/x") for n in range(700)] + [
+        "t",
+        "ta",
+        "u",
+    ]
+    store = Pages()
+    table = Table.empty(64, read=store.read)
+    for _ in range(4):
+        some = rng.sample(keys, 900)
+        rows = [Row(key, 100, rng.randrange(10**6), 1, tail=3, deleted=rng.random() < 0.1) for key in some]
+        table = table.updated(rows, rng.sample(keys, 200))
+        for one in (table, table.flushed(store.write)[0]):
+            for prefix in ("", "t", "t/", "t/1", "t/1.", "t/2.5", "u/", "u/v/", "u/v/7", "zz", "t2/"):
+                live = [row for row in one.rows(prefix) if not row.deleted]
+                assert list(one.keys(prefix)) == [row.key for row in live]
+                assert sorted(one.keys(prefix), key=order_key) == list(one.keys(prefix))
+                assert one.totals(prefix) == Totals(len(live), sum(row.length for row in live))
+        table = table.flushed(store.write)[0]

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import booklet
-import pytest
 from booklet import serializers, utils
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ebooklet.format import booklet_layout as layout
 from ebooklet.format.booklet_chains import find_block, scan_chains
-from ebooklet.local import booklet_adapter
+from ebooklet.local.device import MemoryDevice
+from ebooklet.local.linking import Appended, link
 from ebooklet.local.serializers import NAMES, code_of
+from ebooklet.local.transaction import Transaction
 from ebooklet.local.working_copy import WorkingCopy, Write
-from tests.support.crash_workload import observe_plain
 
 
 def made(keys: int = 20, buckets: int = 11) -> tuple[io.BytesIO, Any]:
@@ -125,13 +127,54 @@ def _place(data: bytes, key: str) -> tuple[int, int]:
     return block.value_offset, block.value_length
 
 
-def test_the_private_names_exist() -> None:
-    _, book = made()
-    for name in booklet_adapter._PRIVATE:
-        assert hasattr(book, name), name
-    assert book._finalizer.detach() is None
-    assert isinstance(book._buffer_index, bytearray)
-    assert isinstance(book._buffer_index_set, set)
+@given(
+    st.integers(0, 40),
+    st.integers(1, 50),
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(0, 60), max_size=12),
+            st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=9) | st.just(bytes(3000))), max_size=12),
+        ),
+        max_size=3,
+    ),
+)
+def test_blocks_are_linked_byte_for_byte_as_booklet_does_it(
+    keys: int, buckets: int, steps: list[tuple[set[int], list[tuple[int, bytes]]]]
+) -> None:
+    file, book = made(keys, buckets)
+    device = MemoryDevice()
+    device.pwrite([file.getvalue()], 0)
+    transaction = Transaction(device, device.size(), book.uuid)
+    for deleted, values in steps:
+        header = layout.parse_header(transaction.read_at(200, 0), transaction.size, "test")
+        appended = []
+        for key, value in {f"k/{number}": value for number, value in values}.items():
+            prefix = layout.encode_prefix(key.encode(), len(value), 7, layout.DEAD)
+            appended.append(Appended(key.encode(), transaction.size))
+            transaction.write_at(transaction.size, prefix + value)
+        live = link(transaction, header, [f"k/{number}".encode() for number in deleted], appended, keys=101)
+
+        for number in deleted:
+            if f"k/{number}" in book:
+                del book[f"k/{number}"]
+        for key, value in {f"k/{number}": value for number, value in values}.items():
+            book.set(key, value, timestamp=7)
+        book.sync()
+        assert live == len(book)
+        assert transaction.read_at(transaction.size, 0) == file.getvalue()
+
+
+def test_metadata_are_found_by_booklet(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    value = {"title": "Wärme", "numbers": [1, 2.5, 1e300, None, True], "nested": {"": []}}
+    for metadata in (1, value):
+        with WorkingCopy.open(path, "c") as copy:
+            copy.set("a", b"1")
+            copy.set_metadata(metadata, timestamp=12)
+            copy.commit()
+        book = booklet.open(path, "r")
+        assert (book.get_metadata(include_timestamp=True), list(book)) == ((metadata, 12), ["a"])
+        book.close()
 
 
 def test_no_reindex_happens_while_it_is_deferred() -> None:
@@ -146,28 +189,6 @@ def test_the_serializer_table_is_booklets() -> None:
         name: code for name, code in serializers.serial_name_dict.items() if name
     }
     assert len(NAMES) == layout.LAST_CODE
-
-
-def test_without_the_private_names_values_go_through_booklets_own_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(booklet_adapter, "_PRIVATE", ("_no_such_attribute",))
-    path = tmp_path / "x"
-    values = {f"k/{n}": bytes([n]) * 40 for n in range(30)}
-    with WorkingCopy.open(path, "n") as copy:
-        copy.set_many(Write(key, value, b"tail", timestamp=77) for key, value in values.items())
-        copy.commit()
-        copy.set("k/3", b"again")
-        copy.delete_many(["k/4"])
-        copy.commit()
-        values["k/3"] = b"again"
-        del values["k/4"]
-        assert {key: copy.payload(key) for key in copy} == values
-        assert copy.row("k/5").timestamp == 77  # type: ignore[union-attr]
-    found, _ = observe_plain(path)
-    assert {key: value.removesuffix(b"tail") for key, value in found} == values
-    with WorkingCopy.open(path, "r") as copy:
-        assert {key: copy.payload(key) for key in copy} == values
 
 
 def test_files_grown_and_replaced_by_us_go_on_in_plain_booklet(tmp_path: Path) -> None:

@@ -6,13 +6,11 @@ themselves. Before the block every error can be rolled back, after it there is o
 """
 
 import errno
-import io
-import os
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from ebooklet.errors import CommitUncertainError, CorruptFileError
-from ebooklet.format.booklet_layout import HEADER_SIZE, POINTER_AT, POINTER_BYTES, dead_prefix
+from ebooklet.errors import CommitUncertainError
+from ebooklet.format.booklet_layout import HEADER_SIZE, POINTER_AT, dead_prefix
 from ebooklet.format.checksum import Buffer
 from ebooklet.local.commit_block import CommitBlock, Patch, encode_commit_block, encoded_length
 from ebooklet.local.device import Device, write_all
@@ -184,66 +182,3 @@ class Transaction:
             number = getattr(error, "errno", None) or errno.EIO
             raise CommitUncertainError(number, self.failure, self.device.name) from error
         error.add_note(self.failure)
-
-
-class TransactionFile(io.BytesIO):
-    """A transaction as a file object, accepted by Booklet in place of a path.
-
-    After `release` it swallows writes: Booklet's objects may be finalized long after their transaction.
-
-    Parameters
-    ----------
-    transaction
-        What reads and writes go to.
-    longest_chain
-        How many blocks Booklet may read one after the other without looking at a bucket: a damaged file may have chains
-        that go in circles, in which Booklet would be caught for ever.
-    """
-
-    def __init__(self, transaction: Transaction, longest_chain: int) -> None:
-        super().__init__()
-        self._transaction: Transaction | None = transaction
-        self._position = 0
-        self._longest_chain = longest_chain
-        self._hops = 0
-
-    def release(self) -> None:
-        """Cut the connection to the transaction."""
-        self._transaction = None
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move to a position."""
-        size = self._transaction.size if self._transaction else 0
-        self._position = offset + (0 if whence == os.SEEK_SET else self._position if whence == os.SEEK_CUR else size)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def read(self, length: int | None = -1, /) -> bytes:
-        """Read from the position on."""
-        if self._transaction is None:
-            return b""
-        self._hops = 0 if length == POINTER_BYTES else self._hops + 1
-        if self._hops > self._longest_chain:
-            name = self._transaction.device.name
-            raise CorruptFileError(f"{name}: Booklet's chains go in circles; ebooklet.salvage copies what is whole")
-        rest = max(0, self._transaction.size - self._position)
-        wanted = rest if length is None or length < 0 else min(length, rest)
-        data = self._transaction.read_at(wanted, self._position)
-        self._position += len(data)
-        return data
-
-    def write(self, data: Buffer, /) -> int:  # type: ignore[override]
-        """Write at the position."""
-        if self._transaction is not None:
-            self._transaction.write_at(self._position, bytes(data))
-        self._position += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def close(self) -> None:
-        """The device stays open: it belongs to the handle."""
