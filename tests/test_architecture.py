@@ -14,7 +14,7 @@ FLOORS = {
         ["demo"],
         ["__init__"],
         ["importing"],
-        ["opening"],
+        ["opening", "opening_remote"],
         ["bridges", "testing"],
         ["display"],
         ["model"],
@@ -46,6 +46,7 @@ SINGLE_IMPORTERS = {
     "booklet": {"ebooklet.local.booklet_adapter"},
     "boto3": {"ebooklet.stores.boto"},
     "botocore": {"ebooklet.stores.boto"},
+    "urllib3": {"ebooklet.stores.pool"},
     "moto": {"cfdb.testing"},
     "h5netcdf": {"cfdb.bridges.netcdf"},
     "matplotlib": {"cfdb.demo"},
@@ -57,8 +58,10 @@ CFDB_TO_EBOOKLET = {
     "cfdb",
     "cfdb.display.progress",
     "cfdb.opening",
+    "cfdb.opening_remote",
     "cfdb.storage.booklet_store",
     "cfdb.storage.ebooklet_store",
+    "cfdb.storage.partial_store",
     "cfdb.testing",
 }
 
@@ -178,6 +181,27 @@ def test_importing_is_light() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.strip() == "[]"
+
+
+def test_importing_loads_little_and_opening_a_local_file_nothing_of_the_remote() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import numpy, sys\n"
+        "before = set(sys.modules)\n"
+        "import cfdb, ebooklet\n"
+        "own = {name for name in set(sys.modules) - before if name.partition('.')[0] in ('cfdb', 'ebooklet')}\n"
+        "print(sorted(own))\n"
+        "cfdb.open_dataset(None, 'n').close()\n"
+        "far = ('http', 'ssl', 'urllib.request', 'ebooklet.sync', 'ebooklet.stores', 'ebooklet.connection',"
+        " 'cfdb.bridges', 'cfdb.display', 'cfdb.opening_remote')\n"
+        "print(sorted(name for name in set(sys.modules) - before if name.startswith(far)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    imported, far = out.splitlines()
+    assert imported == str(["cfdb", "cfdb.errors", "cfdb.options", "ebooklet"])
+    assert far == "[]"
 
 
 def test_every_module_says_which_question_it_answers() -> None:

@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 from ebooklet.errors import ShortObjectError, StoreError
 
 PIECE = 1 << 20
+# Memory that is asked for in one piece is filled without a copy; until bytes arrive it is only an address.
+LARGEST_PIECE = 64 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Read = Callable[[int], bytes]
@@ -43,7 +45,7 @@ def parse_content_range(text: str | None) -> ByteRange | None:
 
 
 def read_exactly(read: Read, length: int) -> bytes:
-    """Read `length` bytes, in pieces, so that a false length cannot make us allocate it.
+    """Read `length` bytes, in pieces of bounded size, so that a false length cannot make us allocate it.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def read_exactly(read: Read, length: int) -> bytes:
     pieces = []
     left = length
     while left:
-        piece = read(min(left, PIECE))
+        piece = read(min(left, LARGEST_PIECE))
         if not piece:
             raise IncompleteBodyError(f"the body ended after {length - left} of {length} bytes")
         pieces.append(piece)

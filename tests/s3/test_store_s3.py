@@ -1,7 +1,9 @@
 """The S3 store on a real server, which checks signatures and rights."""
 
 import json
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,13 @@ from ebooklet.errors import (
     BucketMissingError,
     ObjectNotFoundError,
     PreconditionFailedError,
+    StoreError,
     UnsupportedOperationError,
 )
 from ebooklet.stores import dialect as dialects
 from ebooklet.stores.access import Credentials
 from ebooklet.stores.http import HttpStore
+from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.protocol import CREATE, Update
 from ebooklet.stores.s3 import S3Store
 from tests.kits.object_store_kit import ObjectStoreKit, ReadOnlyObjectStoreKit, Seed
@@ -161,3 +165,49 @@ def test_a_url_cannot_be_written(public: RealS3) -> None:
     for write in (lambda: store.put("root", b""), lambda: store.delete("root"), lambda: store.list("")):
         with pytest.raises(UnsupportedOperationError):
             write()
+
+
+def test_a_clock_that_is_hours_off_costs_one_request(real_s3: RealS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_s3.store().put("root", b"hello")
+    now = time.time
+    monkeypatch.setattr("ebooklet.stores.pooled.time.time", lambda: now() - 7200)
+    with proxy_to(real_s3.host, real_s3.port) as proxy:
+        for first in ("head", "get"):
+            store = real_s3.store(endpoint_url=proxy.endpoint_url)
+            getattr(store, first)("root")
+            assert proxy.reset().total == 2
+            store.put("root", b"hello", Update(store.get("root").meta.etag))
+            assert proxy.reset().statuses[403] == 0
+
+
+def test_one_connection_serves_one_thread(real_s3: RealS3) -> None:
+    with proxy_to(real_s3.host, real_s3.port) as proxy:
+        store = real_s3.store(endpoint_url=proxy.endpoint_url)
+        etag = store.put("root", b"", CREATE).etag
+        for _ in range(5):
+            etag = store.put("root", bytes(100_000), Update(etag)).etag
+            assert store.get_range("root", 5, 70_000) == bytes(70_000)
+            store.head("root")
+            assert [meta.key for meta in store.list("")] == ["root"]
+            with pytest.raises(ObjectNotFoundError):
+                store.get("nothing")
+            assert store.copy("root", "copy") is True
+            assert store.delete_many(["copy", "never"]) == {}
+        assert proxy.reset().connections == 1
+
+
+def test_a_damaged_upload_is_refused(real_s3: RealS3) -> None:
+    """The server verifies the hash that is signed, so that no wrong byte is stored."""
+    store = real_s3.store(retries=0)
+    transport = store._transport()
+    assert isinstance(transport, PooledTransport)
+    send = transport._pool.send
+
+    def damage(method: str, url: str, target: str, headers: Any, body: bytes | None = None, **options: Any) -> Any:
+        return send(method, url, target, headers, body and b"X" + body[1:], **options)
+
+    transport._pool.send = damage  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="XAmzContentSHA256Mismatch"):
+        store.put("root", b"hello")
+    with pytest.raises(ObjectNotFoundError):
+        real_s3.store().get("root")

@@ -21,7 +21,7 @@ from ebooklet.errors import (
 )
 from ebooklet.stores import retry
 from ebooklet.stores.body import (
-    PIECE,
+    LARGEST_PIECE,
     IncompleteBodyError,
     bare_etag,
     http_date,
@@ -130,7 +130,7 @@ class TestBodies:
             with pytest.raises(IncompleteBodyError):
                 read_exactly(read, length)
 
-    def test_a_false_length_allocates_nothing(self) -> None:
+    def test_a_false_length_asks_for_bounded_memory(self) -> None:
         asked: list[int] = []
 
         def read(size: int) -> bytes:
@@ -139,7 +139,7 @@ class TestBodies:
 
         with pytest.raises(IncompleteBodyError):
             read_exactly(read, 1 << 60)
-        assert asked == [PIECE]
+        assert asked == [LARGEST_PIECE]
 
     @given(st.binary(max_size=60), st.integers(0, 60))
     def test_a_limit_holds_with_and_without_a_length(self, body: bytes, limit: int) -> None:
