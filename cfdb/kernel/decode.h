@@ -390,6 +390,20 @@ static int decode_integers(Workspace *space, const Codec *codec, const Conversio
 
 /* ---- chunks ---- */
 
+/* Bytes of bools that are neither 0 nor 1 would do strange things in NumPy. */
+static void settle_truth(const Window *window)
+{
+    const int last = window->ndim - 1;
+    RowCursor cursor;
+    first_row(window, &cursor);
+    do {
+        for (int64_t i = 0; i < window->count[last]; i++) {
+            uint8_t *cell = cursor.out + i * window->strides[last];
+            *cell = *cell != 0;
+        }
+    } while (next_row(window, &cursor));
+}
+
 static int decode_block(Workspace *space, const Codec *codec, const Conversion *conversion, Bytes block,
                         const Window *window)
 {
@@ -457,6 +471,7 @@ static int decode_chunk(Workspace *space, const Codec *codec, const Conversion *
         const Bytes block = {place, read_u32(payload.data + CHUNK_HEADER + 4 * number)};
         const int failed = decode_block(space, codec, conversion, block, &window);
         if (failed != OK) return failed;
+        if (codec->truth) settle_truth(&window);
         int axis = codec->ndim - 1;
         for (; axis >= 0; axis--) {
             if (++at[axis] <= last[axis]) break;

@@ -23,13 +23,15 @@
 
 enum { PLAIN = 0, SHUFFLED = 1, INTEGER = 2 };
 enum { OK = 0, NO_MEMORY = -1, ZSTD_FAILED = -2, CORRUPT = -3 };
-enum { KIND_FLOAT, KIND_SIGNED, KIND_UNSIGNED, KIND_OPAQUE };
+enum { KIND_FLOAT, KIND_SIGNED, KIND_UNSIGNED, KIND_OPAQUE, KIND_TRUTH };
+#define MAX_CHUNK 0x80000000u /* bytes of a decoded chunk */
 
 static const double POWERS[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 typedef struct {
     int kind;
+    bool truth; /* cells are 0 or 1, whatever the bytes say */
     size_t itemsize, width;
     int level;
     int ndim; /* at least 1: a chunk without axes has one of length 1 */

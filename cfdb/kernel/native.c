@@ -56,6 +56,8 @@ static bool read_codec(PyObject *spec, Codec *codec)
                           &PyTuple_Type, &block))
         return false;
     const Py_ssize_t ndim = PyTuple_Size(shape);
+    codec->truth = codec->kind == KIND_TRUTH && itemsize == 1;
+    if (codec->truth) codec->kind = KIND_UNSIGNED;
     const bool number = codec->kind != KIND_OPAQUE;
     const bool known = itemsize == 8 || itemsize == 4 || (codec->kind != KIND_FLOAT && (itemsize == 2 || itemsize == 1));
     if (codec->kind < KIND_FLOAT || codec->kind > KIND_OPAQUE || itemsize < 1 || width < 1 || itemsize % width ||
@@ -71,7 +73,7 @@ static bool read_codec(PyObject *spec, Codec *codec)
     codec->cells = 1;
     for (int axis = 0; axis < codec->ndim; axis++) {
         if (codec->block[axis] > codec->shape[axis]) codec->block[axis] = codec->shape[axis];
-        if ((uint64_t)codec->shape[axis] > (UINT32_MAX / 2) / codec->cells / codec->itemsize) {
+        if ((uint64_t)codec->shape[axis] > MAX_CHUNK / codec->cells / codec->itemsize) {
             PyErr_SetString(PyExc_ValueError, "a chunk has more than 2 GiB");
             return false;
         }

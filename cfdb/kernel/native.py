@@ -19,8 +19,8 @@ Array = npt.NDArray[Any]
 
 _native.connect(addresses(), CorruptChunkError)
 
-_FLOAT, _SIGNED, _UNSIGNED, _OPAQUE = range(4)
-_KINDS = {"f": _FLOAT, "i": _SIGNED, "m": _SIGNED, "M": _SIGNED, "u": _UNSIGNED, "b": _UNSIGNED}
+_FLOAT, _SIGNED, _UNSIGNED, _OPAQUE, _TRUTH = range(5)
+_KINDS = {"f": _FLOAT, "i": _SIGNED, "m": _SIGNED, "M": _SIGNED, "u": _UNSIGNED, "b": _TRUTH}
 
 
 def encode_chunks(codec: BlockCodec, chunks: Sequence[Array]) -> list[bytes]:
