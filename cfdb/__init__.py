@@ -1,17 +1,32 @@
 """cfdb: labelled N-dimensional scientific data in one local file, in step with S3."""
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from cfdb import errors
 from cfdb.errors import PartialDataWarning
-from cfdb.format import dtypes
-from cfdb.format.dtypes import compute_scale_and_offset
-from cfdb.importing import from_netcdf
-from cfdb.opening import open_dataset, open_edataset
 from cfdb.options import get_options, set_options
-from ebooklet.connection import S3Connection
+
+if TYPE_CHECKING:
+    from cfdb.format import dtypes
+    from cfdb.format.dtypes import compute_scale_and_offset
+    from cfdb.importing import from_netcdf
+    from cfdb.opening import open_dataset
+    from cfdb.opening_remote import open_edataset
+    from ebooklet.connection import S3Connection
 
 __version__ = "1.0.dev0"
+
+#: Where the other public names live; each is loaded when it is first used.
+_HOMES = {
+    "S3Connection": "ebooklet.connection:S3Connection",
+    "dtypes": "cfdb.format.dtypes",
+    "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
+    "from_netcdf": "cfdb.importing:from_netcdf",
+    "open_dataset": "cfdb.opening:open_dataset",
+    "open_edataset": "cfdb.opening_remote:open_edataset",
+}
 
 logging.getLogger("cfdb").addHandler(logging.NullHandler())  # nothing is printed unless asked
 
@@ -22,9 +37,26 @@ __all__ = [
     "compute_scale_and_offset",
     "dtypes",
     "errors",
-    "get_options",
     "from_netcdf",
+    "get_options",
     "open_dataset",
     "open_edataset",
     "set_options",
 ]
+
+
+def _load(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cfdb' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    home = import_module(module)
+    found = globals()[name] = getattr(home, attribute) if attribute else home
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _load  # a type checker shall know the names above and no others

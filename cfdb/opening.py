@@ -1,7 +1,8 @@
-"""How is a dataset opened? The only place that puts files, stores and datasets together."""
+"""How is a dataset in a local file opened? One of the two places that put files, stores and datasets together."""
 
 import os
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,10 @@ from cfdb.format.codecs import check_compression
 from cfdb.format.metadata import DATASET_TYPES, DatasetRecord
 from cfdb.format.names import DATASET_KEY
 from cfdb.model.dataset import Dataset, check_on_error
-from cfdb.model.edataset import EDataset
 from cfdb.model.structure import Structure
-from cfdb.storage.booklet_store import BookletStore, PartialStore, remote_of, translated
-from cfdb.storage.ebooklet_store import EBookletStore
+from cfdb.storage.booklet_store import BookletStore, translated
 from ebooklet import errors as foreign
 from ebooklet.local.working_copy import WorkingCopy
-from ebooklet.opening import DEFAULT_CACHE, open_ebooklet
 
 FLAGS = ("r", "w", "c", "n")
 FLAG_TABLE = """
@@ -27,6 +25,8 @@ FLAG_TABLE = """
     'c'    'a'         change a dataset, create it if it does not exist
     'n'    'w'         always start a new dataset, in place of an existing one"""
 
+#: The state that only a file in step with a remote has; what handles such a file is loaded when one is opened.
+REMOTE_STATE = "root"
 #: Names of upstream's options of the file format that mean nothing here.
 _IGNORED = ("n_buckets", "buffer_size", "push_packers")
 _MAGICS = (
@@ -101,8 +101,8 @@ def open_dataset(
     ...     float(ds["rain"].values.max())
     2.5
     """
-    _check_flag(flag, options)
-    lock_timeout = _checked_options(options, lock_timeout, "open_dataset")
+    check_flag(flag, options)
+    lock_timeout = checked_options(options, lock_timeout, "open_dataset")
     check_on_error(on_error)
     record = new_record(dataset_type, compression, compression_level)
     if isinstance(file_path, str) and "://" in file_path:
@@ -125,120 +125,6 @@ def open_dataset(
 def _open_for_reading(path: str, locking: bool, masked: bool) -> Dataset:
     """Open a dataset again that was handed over by pickle."""
     return open_dataset(path, allow_partial=True, locking=locking, masked=masked)
-
-
-def open_edataset(
-    remote_conn: Any,
-    file_path: str | os.PathLike[str] | None = None,
-    flag: str = "r",
-    dataset_type: str = "grid",
-    compression: str = "zstd",
-    compression_level: int | None = None,
-    num_groups: int | None = None,
-    lock_timeout: float = 300,
-    force_lock: bool = False,
-    *,
-    group_bytes: int | None = None,
-    push_on_close: bool = True,
-    offline: bool | str = False,
-    cache: Any = DEFAULT_CACHE,
-    on_error: str = "rollback",
-    masked: bool = True,
-    **options: Any,
-) -> EDataset:
-    """Open a dataset that lives in a bucket, with a local file in step.
-
-    Parameters
-    ----------
-    remote_conn : S3Connection, str or dict
-        The remote: a connection, its parameters, or ``'s3://...'``, ``'https://...'`` (reading only), ``'file:///...'``.
-    file_path : str or path, optional
-        The local file. Without it the dataset lives in the cache folder.
-    flag : {'r', 'w', 'c', 'n'}
-        Read; change; change, creating it if missing; start anew: the old remote stays readable until the push.
-    dataset_type, compression, compression_level
-        Of a new dataset, as in `open_dataset`.
-    num_groups : int, optional
-        How many packed objects a push of everything aims for.
-    lock_timeout : float
-        Seconds to wait for another writer of the local file.
-    force_lock : bool
-        Accepted as upstream does; there is no lock on the remote to break.
-    group_bytes : int, optional
-        Size of the packed objects instead of their number; 16 MiB by default.
-    push_on_close : bool
-        Whether a clean close publishes what is pending.
-    offline : bool or 'auto'
-        True: use only what is local; ``'auto'``: when the remote cannot be reached.
-    cache : str, path or None
-        Folder of local files that have no path; None keeps the dataset in memory.
-    on_error, masked
-        As in `open_dataset`.
-    **options
-        ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
-
-    Returns
-    -------
-    EDataset
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed: ``pip install cfdb[ebooklet]``.
-    ebooklet.RemoteMissingError
-        If there is no remote, and no local file that could be read instead.
-    NotACFDBFileError
-        If the remote or the file holds something else.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import cfdb
-    >>> folder = tempfile.mkdtemp()
-    >>> with cfdb.open_edataset(f"file://{folder}/store/t.cfdb", f"{folder}/t.cfdb", "n") as ds:
-    ...     ds["t"] = ("x", [1, 2, 3])
-    >>> with cfdb.open_edataset(f"file://{folder}/store/t.cfdb", cache=None) as ds:
-    ...     print(ds["t"].values)
-    [1 2 3]
-    """
-    _check_flag(flag, options)
-    lock_timeout = _checked_options(options, lock_timeout, "open_edataset")
-    check_on_error(on_error)
-    record = new_record(dataset_type, compression, compression_level)
-    path = None if file_path is None else Path(file_path)
-    db = open_ebooklet(
-        remote_conn,
-        path,
-        flag,  # type: ignore[arg-type]
-        num_groups=num_groups,
-        lock_timeout=lock_timeout,
-        force_lock=force_lock,
-        offline=offline,
-        group_bytes=group_bytes,
-        cache=cache,
-        kind="cfdb",
-    )
-    store = EBookletStore(db)
-    try:
-        structure = open_structure(store, flag, record)
-    except BaseException:
-        store.close()
-        raise
-    reopen = (_open_remote_for_reading, (db.connection, db.file_path, masked))
-    return EDataset(
-        structure,
-        store,
-        file_path=db.file_path,
-        on_error=on_error,
-        masked=masked,
-        reopen=reopen,
-        push_on_close=push_on_close,
-    )
-
-
-def _open_remote_for_reading(connection: Any, path: Path | None, masked: bool) -> EDataset:
-    """Open a dataset again that was handed over by pickle."""
-    return open_edataset(connection, path, cache=None if path is None else DEFAULT_CACHE, masked=masked)
 
 
 def new_record(dataset_type: str, compression: str, compression_level: int | None) -> DatasetRecord:
@@ -270,14 +156,16 @@ def open_structure(store: Any, flag: str, record: DatasetRecord) -> Structure:
     return structure
 
 
-def _check_flag(flag: str, options: dict[str, Any]) -> None:
+def check_flag(flag: str, options: dict[str, Any]) -> None:
+    """Refuse flags and modes that do not exist."""
     if "mode" in options:
         raise ValueError(f"mode={options['mode']!r}: datasets are opened with flag=\n{FLAG_TABLE}")
     if flag not in FLAGS:
         raise ValueError(f"flag={flag!r}: choose 'r', 'w', 'c' or 'n'\n{FLAG_TABLE}")
 
 
-def _checked_options(options: dict[str, Any], lock_timeout: float, function: str) -> float:
+def checked_options(options: dict[str, Any], lock_timeout: float, function: str) -> float:
+    """Refuse unknown options, and give the lock's timeout."""
     unknown = [name for name in options if name not in (*_IGNORED, "timeout")]
     if unknown:
         raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
@@ -333,7 +221,10 @@ def _what_it_is(store: Any) -> str:
 
 def _local_store(copy: WorkingCopy, allow_partial: bool) -> BookletStore:
     """Give the store of a local file; one that is the copy of a remote is not changed behind its back."""
-    remote = remote_of(copy)
+    if copy.state(REMOTE_STATE) is None:
+        return BookletStore(copy)
+    partial = import_module("cfdb.storage.partial_store")
+    remote = partial.remote_of(copy)
     if remote is None:
         return BookletStore(copy)
     if copy.writable:
@@ -349,4 +240,5 @@ def _local_store(copy: WorkingCopy, allow_partial: bool) -> BookletStore:
         PartialDataWarning,
         stacklevel=3,
     )
-    return PartialStore(copy, remote)
+    store: BookletStore = partial.PartialStore(copy, remote)
+    return store

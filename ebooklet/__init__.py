@@ -1,43 +1,87 @@
 """ebooklet: a key-value file that syncs with S3."""
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ebooklet.changes import ChangeRecord, Changes
-from ebooklet.connection import S3Connection
-from ebooklet.errors import (
-    AccessDeniedError,
-    BucketMissingError,
-    ClosedError,
-    ConflictError,
-    CorruptFileError,
-    CorruptValueError,
-    EBookletError,
-    FileFormatError,
-    LockTimeoutError,
-    NoCredentialsError,
-    OfflineError,
-    PushError,
-    ReadOnlyError,
-    RemoteConnectionError,
-    RemoteExistsError,
-    RemoteIntegrityError,
-    RemoteMissingError,
-    StoreError,
-    UnsupportedFormatError,
-    UntrustedFileError,
-    UUIDMismatchError,
-)
-from ebooklet.groups import RemoteConnGroup
-from ebooklet.local.salvage import SalvageReport, salvage
-from ebooklet.local.verify import VerifyReport, verify
-from ebooklet.mapping import EBooklet
-from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
-from ebooklet.publishing import PushResult
+if TYPE_CHECKING:
+    from ebooklet.changes import ChangeRecord, Changes
+    from ebooklet.connection import S3Connection
+    from ebooklet.errors import (
+        AccessDeniedError,
+        BucketMissingError,
+        ClosedError,
+        ConflictError,
+        CorruptFileError,
+        CorruptValueError,
+        EBookletError,
+        FileFormatError,
+        LockTimeoutError,
+        NoCredentialsError,
+        OfflineError,
+        PushError,
+        ReadOnlyError,
+        RemoteConnectionError,
+        RemoteExistsError,
+        RemoteIntegrityError,
+        RemoteMissingError,
+        StoreError,
+        UnsupportedFormatError,
+        UntrustedFileError,
+        UUIDMismatchError,
+    )
+    from ebooklet.groups import RemoteConnGroup
+    from ebooklet.local.salvage import SalvageReport, salvage
+    from ebooklet.local.verify import VerifyReport, verify
+    from ebooklet.mapping import EBooklet
+    from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
+    from ebooklet.publishing import PushResult
 
-# names of the released package
-Change = Changes
-EVariableLengthValue = EBooklet
-Error = EBookletError
+    # names of the released package
+    Change = Changes
+    EVariableLengthValue = EBooklet
+    Error = EBookletError
+
+#: Where the public names live; each is loaded when it is first used.
+_HOMES = {
+    "AccessDeniedError": "ebooklet.errors:AccessDeniedError",
+    "BucketMissingError": "ebooklet.errors:BucketMissingError",
+    "Change": "ebooklet.changes:Changes",
+    "ChangeRecord": "ebooklet.changes:ChangeRecord",
+    "Changes": "ebooklet.changes:Changes",
+    "ClosedError": "ebooklet.errors:ClosedError",
+    "ConflictError": "ebooklet.errors:ConflictError",
+    "CorruptFileError": "ebooklet.errors:CorruptFileError",
+    "CorruptValueError": "ebooklet.errors:CorruptValueError",
+    "EBooklet": "ebooklet.mapping:EBooklet",
+    "EBookletError": "ebooklet.errors:EBookletError",
+    "EVariableLengthValue": "ebooklet.mapping:EBooklet",
+    "Error": "ebooklet.errors:EBookletError",
+    "FileFormatError": "ebooklet.errors:FileFormatError",
+    "LockTimeoutError": "ebooklet.errors:LockTimeoutError",
+    "NoCredentialsError": "ebooklet.errors:NoCredentialsError",
+    "OfflineError": "ebooklet.errors:OfflineError",
+    "PushError": "ebooklet.errors:PushError",
+    "PushResult": "ebooklet.publishing:PushResult",
+    "ReadOnlyError": "ebooklet.errors:ReadOnlyError",
+    "RemoteConnGroup": "ebooklet.groups:RemoteConnGroup",
+    "RemoteConnectionError": "ebooklet.errors:RemoteConnectionError",
+    "RemoteExistsError": "ebooklet.errors:RemoteExistsError",
+    "RemoteIntegrityError": "ebooklet.errors:RemoteIntegrityError",
+    "RemoteMissingError": "ebooklet.errors:RemoteMissingError",
+    "S3Connection": "ebooklet.connection:S3Connection",
+    "SalvageReport": "ebooklet.local.salvage:SalvageReport",
+    "StoreError": "ebooklet.errors:StoreError",
+    "UUIDMismatchError": "ebooklet.errors:UUIDMismatchError",
+    "UnsupportedFormatError": "ebooklet.errors:UnsupportedFormatError",
+    "UntrustedFileError": "ebooklet.errors:UntrustedFileError",
+    "VerifyReport": "ebooklet.local.verify:VerifyReport",
+    "open": "ebooklet.opening:open",
+    "open_ebooklet": "ebooklet.opening:open_ebooklet",
+    "open_rcg": "ebooklet.opening:open_rcg",
+    "salvage": "ebooklet.local.salvage:salvage",
+    "verify": "ebooklet.local.verify:verify",
+}
 
 logging.getLogger("ebooklet").addHandler(logging.NullHandler())  # nothing is printed unless asked
 
@@ -80,3 +124,19 @@ __all__ = [
     "salvage",
     "verify",
 ]
+
+
+def _load(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ebooklet' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    found = globals()[name] = getattr(import_module(module), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _load  # a type checker shall know the names above and no others

@@ -52,6 +52,7 @@ SINGLE_IMPORTERS = {
     "matplotlib": {"cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
     "xarray": set(),
+    "zarr": {"cfdb.bridges.zarr_codec"},
 }
 # cfdb reaches ebooklet through its two adapters and the opening, and shows progress as it does.
 CFDB_TO_EBOOKLET = {

@@ -13,7 +13,7 @@ from cfdb.display.units import byte_size, columns, count, cut, part, terminal_wi
 from cfdb.model.dataset import Dataset
 from cfdb.model.reading import COORDINATES, HELPERS, Reading
 from cfdb.model.view import View
-from cfdb.storage.engine import Stored
+from cfdb.storage.protocol import Stored
 
 Ask = Callable[[View], Stored]
 

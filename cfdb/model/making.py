@@ -15,7 +15,7 @@ from cfdb.conventions.calendars import calendar_of, resolution_of, uses_datetime
 from cfdb.errors import CoordinateError, DataTypeError, InvalidNameError, ShapeError
 from cfdb.format.attributes import check_attribute
 from cfdb.format.casting import to_cells
-from cfdb.format.codecs import check_compression, default_chain
+from cfdb.format.codecs import CodecSpec, check_compression, choose_block_shape, default_chain
 from cfdb.format.dimension import Slots
 from cfdb.format.dtypes import DataType, data_type_of, time_dtype
 from cfdb.format.dtypes import dtype as as_data_type
@@ -31,6 +31,9 @@ from cfdb.plan.chunks import choose_chunk_shape
 
 Array = npt.NDArray[Any]
 ChunkShape = Sequence[int] | Mapping[str, int] | int | None
+
+#: How chunks are encoded: the best form of each, or codecs that every zarr reader knows.
+ENCODINGS = ("auto", "portable")
 
 _UNITS_OF = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 
@@ -52,7 +55,7 @@ class Request:
     axis: str | None = None
     step: bool | int | float | None = None
     units: str | None = None
-    encoding: Mapping[str, Any] | None = None
+    encoding: Mapping[str, Any] | str | None = None
     compression: str | None = None
     compression_level: int | None = None
     unlimited: bool = False
@@ -254,15 +257,26 @@ def _record(
         tuple(dim.id for dim in dims),
         dtype,
         chunks,
-        default_chain(dtype, compression, level),
+        _chain(dtype, chunks, compression, level, request),
         role=request.role,
         fill_value=fill_value,
         missing_value=request.missing_value,
         links=links,
         axis=request.axis,
         units=request.units,
-        encoding=request.encoding or {},
+        encoding={} if isinstance(request.encoding, str) else request.encoding or {},
     )
+
+
+def _chain(
+    dtype: DataType, chunks: tuple[int, ...], compression: str, level: int | None, request: Request
+) -> tuple[CodecSpec, ...]:
+    """Choose the codecs of a new variable."""
+    wanted = request.encoding if isinstance(request.encoding, str) else "auto"
+    if wanted not in ENCODINGS:
+        raise ValueError(f"encoding={wanted!r} of {request.name!r}: choose {' or '.join(map(repr, ENCODINGS))}")
+    block = None if dtype.is_variable_length else choose_block_shape(chunks, dtype.itemsize)
+    return default_chain(dtype, compression, level, block_shape=block, portable=wanted == "portable")
 
 
 def _write(variable: Variable, request: Request, data: Array | None) -> None:

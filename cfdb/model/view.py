@@ -24,7 +24,8 @@ from cfdb.model.structure import Member
 from cfdb.model.values import Codec
 from cfdb.options import get_options
 from cfdb.plan.indexing import Selection, select
-from cfdb.storage.engine import ChunkedArray, Stored
+from cfdb.storage.engine import ChunkedArray
+from cfdb.storage.protocol import Stored
 
 Array = npt.NDArray[Any]
 Key = Any

@@ -5,14 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
-from cfdb.storage.protocol import Buffer, ChunkWrite
+from cfdb.storage.protocol import Buffer, ChunkWrite, Stored
 from ebooklet import errors as foreign
-from ebooklet.edits import Edits
-from ebooklet.kept_pages import KeptPages
 from ebooklet.local.working_copy import Row, WorkingCopy, Write
-from ebooklet.offline import Offline
-from ebooklet.stores.memory import MemoryStore
-from ebooklet.sync.version import RemoteVersion
 
 #: What errors of the file are called here; others (locks, forks, uncertain commits) are the user's to know as they are.
 TRANSLATIONS: tuple[tuple[type[Exception], Callable[[str], Exception]], ...] = (
@@ -107,6 +102,12 @@ class BookletStore:
             rows = self._rows(list(notes), cold=True)
             self.copy.update_rows(replace(row, note=notes[row.key]) for row in rows if row is not None)
 
+    def stored(self, prefix: str) -> Stored:
+        """Count what is stored under the keys that start with `prefix`."""
+        with translated():
+            totals = self.copy.totals(prefix)
+        return Stored(totals.values, totals.nbytes, totals.values, totals.nbytes)
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
@@ -142,47 +143,3 @@ class BookletStore:
     def _rows(self, keys: Sequence[str], *, cold: bool = False) -> list[Row | None]:
         """Give the rows of values, None for keys that were never written or deleted."""
         return [None if row is None or row.deleted else row for row in self.copy.rows(keys, cold=cold)]
-
-
-class PartialStore(BookletStore):
-    """Chunks in a local file that may hold only a part of its remote: what was not fetched is an error, never missing.
-
-    Parameters
-    ----------
-    copy : WorkingCopy
-        The local file, open for reading.
-    remote : RemoteVersion
-        The version of the remote it is a copy of; only its table of keys is used.
-    """
-
-    def __init__(self, copy: WorkingCopy, remote: RemoteVersion) -> None:
-        super().__init__(copy)
-        self.remote = remote
-
-    def get(self, key: str) -> bytes | None:
-        """Give the payload, or None."""
-        found = self.get_many([key])[0]
-        return None if found is None else bytes(found)
-
-    def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
-        """Give the payloads in the order of the keys."""
-        found = super().get_many(keys)
-        lost = [key for key, payload in zip(keys, found, strict=True) if payload is None]
-        deleted = {row.key for row in self.copy.rows(lost, cold=False) if row is not None and row.deleted}
-        with translated():
-            there = [row for row in self.remote.rows(lost) if row is not None and row.key not in deleted]
-        if there:
-            raise CorruptChunkError(
-                f"{self.name} is the local copy of a remote and does not hold {there[0].key!r}, which was not fetched: "
-                "open it with cfdb.open_edataset, or read it as missing with allow_partial=True"
-            )
-        return found
-
-
-def remote_of(copy: WorkingCopy) -> RemoteVersion | None:
-    """Give the version of the remote that a local file is a copy of, as far as it is known without asking."""
-    edits = Edits(copy)
-    base = edits.base
-    if base is None or edits.replaces:
-        return None
-    return RemoteVersion(Offline(MemoryStore()), "its remote", base, pages=KeptPages(copy))

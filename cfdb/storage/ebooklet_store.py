@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cfdb.storage.booklet_store import translated
-from cfdb.storage.protocol import Arrived, Buffer, ChunkWrite
+from cfdb.storage.protocol import Arrived, Buffer, ChunkWrite, Stored, look_up
 from ebooklet.errors import ConflictError
 from ebooklet.mapping import EBooklet
 from ebooklet.synced import Write
@@ -77,6 +77,10 @@ class EBookletStore:
         """Replace notes of existing keys; a value that came from the remote becomes an own edit."""
         with translated():
             self.db.set_notes(notes)
+
+    def stored(self, prefix: str) -> Stored:
+        """Count what is stored under the keys that start with `prefix`."""
+        return look_up(self, prefix)
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch what is not here, in as few requests as possible."""

@@ -5,7 +5,6 @@ is stored. A chunk that was never written is fill; one that was and cannot be re
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Protocol
@@ -23,7 +22,7 @@ from cfdb.plan.indexing import Selection, select_all
 from cfdb.storage.access import ChunkAccess
 from cfdb.storage.boxes import Box, cut
 from cfdb.storage.portions import window
-from cfdb.storage.protocol import ChunkStore
+from cfdb.storage.protocol import ChunkStore, Stored
 from cfdb.storage.reading import ArrayReader
 from cfdb.storage.values import statistics_of
 from cfdb.storage.writing import ArrayWriter
@@ -41,28 +40,6 @@ class HasSlots(Protocol):
     @property
     def slots(self) -> Slots:
         """Where the positions are stored now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a variable takes up.
-
-    Attributes
-    ----------
-    chunks : int
-        Chunks that were written.
-    nbytes : int
-        Their encoded size.
-    local : int
-        How many of them can be read without a request.
-    local_bytes : int
-        Their encoded size.
-    """
-
-    chunks: int
-    nbytes: int
-    local: int
-    local_bytes: int
 
 
 class ChunkedArray:
@@ -234,12 +211,7 @@ class ChunkedArray:
 
     def stored(self) -> Stored:
         """Tell how much is stored, and how much of it is near."""
-        keys = list(self.store.keys(f"{self._id}/"))
-        sizes = [size or 0 for size in self.store.sizes(keys)]
-        near = self.store.local(keys)
-        return Stored(
-            len(keys), sum(sizes), sum(near), sum(size for size, here in zip(sizes, near, strict=True) if here)
-        )
+        return self.store.stored(f"{self._id}/")
 
     def statistics(self) -> dict[tuple[int, ...], ChunkStatistics]:
         """Give the statistics of every chunk that was written, over the cells that belong to the array now.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cfdb.errors import ClosedError, ReadOnlyError
-from cfdb.storage.protocol import ChunkWrite
+from cfdb.storage.protocol import ChunkWrite, Stored, look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,10 @@ class MemoryStore:
                 entry = self._entries.get(key)
                 if entry is not None:
                     self._replace(key, replace(entry, note=note))
+
+    def stored(self, prefix: str) -> Stored:
+        """Count what is stored under the keys that start with `prefix`."""
+        return look_up(self, prefix)
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""

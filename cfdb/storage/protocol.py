@@ -35,6 +35,28 @@ class ChunkWrite:
     note: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored under a prefix.
+
+    Attributes
+    ----------
+    chunks : int
+        Values that were written.
+    nbytes : int
+        Their size in bytes.
+    local : int
+        How many of them can be read without a request.
+    local_bytes : int
+        Their size.
+    """
+
+    chunks: int
+    nbytes: int
+    local: int
+    local_bytes: int
+
+
 class ChunkStore(Protocol):
     """Payloads under keys, with commit and rollback.
 
@@ -78,6 +100,9 @@ class ChunkStore(Protocol):
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
         """Replace notes of existing keys; their values stay where they are."""
 
+    def stored(self, prefix: str) -> Stored:
+        """Count what is stored under the keys that start with `prefix`."""
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
 
@@ -101,3 +126,11 @@ class ChunkStore(Protocol):
 
     def close(self) -> None:
         """Release everything; changes that were not committed are dropped."""
+
+
+def look_up(store: ChunkStore, prefix: str) -> Stored:
+    """Count what is stored under a prefix key by key."""
+    keys = list(store.keys(prefix))
+    sizes = [size or 0 for size in store.sizes(keys)]
+    near = store.local(keys)
+    return Stored(len(keys), sum(sizes), sum(near), sum(size for size, here in zip(sizes, near, strict=True) if here))

@@ -10,7 +10,7 @@ import zstandard
 from cfdb.format.casting import blank_cell
 from cfdb.format.codecs import CodecPipeline
 from cfdb.format.statistics import ChunkStatistics, compute
-from cfdb.format.trailer import PACKED, SHUFFLED, VARIABLE_LENGTH, build_trailer
+from cfdb.format.trailer import CODECS, PACKED, SHUFFLED, VARIABLE_LENGTH, build_trailer
 from cfdb.storage.protocol import ChunkWrite
 
 Array = npt.NDArray[Any]
@@ -33,7 +33,7 @@ def encode_chunks(
         The cells of each that belong to the array: statistics are about these.
     """
     names = [codec.name for codec in pipeline.chain]
-    codec = next((name for name in names if name in ("zstd", "lz4")), "none")
+    codec = next((name for name in names if name in CODECS), "none")
     flags = (
         SHUFFLED * ("shuffle" in names)
         + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
@@ -58,7 +58,7 @@ def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:
 
 def _raw_length(cells: Array, payload: bytes, codec: str, serializer: str) -> int:
     """Count the bytes of the payload when decompressed; 0 where that is not known without doing it."""
-    if serializer == "bytes":
+    if serializer in ("bytes", "cfdb.auto"):
         return cells.nbytes
     if codec == "none":
         return len(payload)

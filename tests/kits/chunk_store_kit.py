@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cfdb.errors import ClosedError
-from cfdb.storage.protocol import ChunkStore, ChunkWrite
+from cfdb.storage.protocol import ChunkStore, ChunkWrite, Stored
 
 
 def write(key: str, payload: bytes, note: bytes = b"", tail: bytes = b"") -> ChunkWrite:
@@ -110,6 +110,14 @@ class ChunkStoreKit:
             return
         found = dict(pair for numbers, values in arriving for pair in zip(numbers, values, strict=True))
         assert [found[number] for number in range(4)] == [b"one", None, b"zero", b"one"]
+
+    def test_what_is_stored_under_a_prefix_is_counted(self, store: ChunkStore) -> None:
+        store.set_many([ChunkWrite(key, key.encode() * 3, tail=b"tail") for key in ("v/0", "v/1", "v/10", "vv/0")])
+        store.commit()
+        store.set_many([ChunkWrite("v/1", b"longer than before"), ChunkWrite("v/2", b"new")])
+        store.delete(["v/10"])
+        assert store.stored("v/") == Stored(3, 9 + 18 + 3, 3, 9 + 18 + 3)
+        assert store.stored("missing/") == Stored(0, 0, 0, 0)
 
     def test_guards_are_accepted(self, store: ChunkStore) -> None:
         store.guard("abcdefgh/", ["v/temperature", "d/time"])

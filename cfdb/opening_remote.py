@@ -1,0 +1,125 @@
+"""How is a dataset that lives in a bucket opened? It needs more than a local one, and is loaded when first used."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cfdb.model.dataset import check_on_error
+from cfdb.model.edataset import EDataset
+from cfdb.opening import check_flag, checked_options, new_record, open_structure
+from cfdb.storage.ebooklet_store import EBookletStore
+from ebooklet.opening import DEFAULT_CACHE, open_ebooklet
+
+
+def open_edataset(
+    remote_conn: Any,
+    file_path: str | os.PathLike[str] | None = None,
+    flag: str = "r",
+    dataset_type: str = "grid",
+    compression: str = "zstd",
+    compression_level: int | None = None,
+    num_groups: int | None = None,
+    lock_timeout: float = 300,
+    force_lock: bool = False,
+    *,
+    group_bytes: int | None = None,
+    push_on_close: bool = True,
+    offline: bool | str = False,
+    cache: Any = DEFAULT_CACHE,
+    on_error: str = "rollback",
+    masked: bool = True,
+    **options: Any,
+) -> EDataset:
+    """Open a dataset that lives in a bucket, with a local file in step.
+
+    Parameters
+    ----------
+    remote_conn : S3Connection, str or dict
+        The remote: a connection, its parameters, or ``'s3://...'``, ``'https://...'`` (reading only), ``'file:///...'``.
+    file_path : str or path, optional
+        The local file. Without it the dataset lives in the cache folder.
+    flag : {'r', 'w', 'c', 'n'}
+        Read; change; change, creating it if missing; start anew: the old remote stays readable until the push.
+    dataset_type, compression, compression_level
+        Of a new dataset, as in `open_dataset`.
+    num_groups : int, optional
+        How many packed objects a push of everything aims for.
+    lock_timeout : float
+        Seconds to wait for another writer of the local file.
+    force_lock : bool
+        Accepted as upstream does; there is no lock on the remote to break.
+    group_bytes : int, optional
+        Size of the packed objects instead of their number; 16 MiB by default.
+    push_on_close : bool
+        Whether a clean close publishes what is pending.
+    offline : bool or 'auto'
+        True: use only what is local; ``'auto'``: when the remote cannot be reached.
+    cache : str, path or None
+        Folder of local files that have no path; None keeps the dataset in memory.
+    on_error, masked
+        As in `open_dataset`.
+    **options
+        ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
+
+    Returns
+    -------
+    EDataset
+
+    Raises
+    ------
+    ImportError
+        If the extra is not installed: ``pip install cfdb[ebooklet]``.
+    ebooklet.RemoteMissingError
+        If there is no remote, and no local file that could be read instead.
+    NotACFDBFileError
+        If the remote or the file holds something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import cfdb
+    >>> folder = tempfile.mkdtemp()
+    >>> with cfdb.open_edataset(f"file://{folder}/store/t.cfdb", f"{folder}/t.cfdb", "n") as ds:
+    ...     ds["t"] = ("x", [1, 2, 3])
+    >>> with cfdb.open_edataset(f"file://{folder}/store/t.cfdb", cache=None) as ds:
+    ...     print(ds["t"].values)
+    [1 2 3]
+    """
+    check_flag(flag, options)
+    lock_timeout = checked_options(options, lock_timeout, "open_edataset")
+    check_on_error(on_error)
+    record = new_record(dataset_type, compression, compression_level)
+    path = None if file_path is None else Path(file_path)
+    db = open_ebooklet(
+        remote_conn,
+        path,
+        flag,  # type: ignore[arg-type]
+        num_groups=num_groups,
+        lock_timeout=lock_timeout,
+        force_lock=force_lock,
+        offline=offline,
+        group_bytes=group_bytes,
+        cache=cache,
+        kind="cfdb",
+    )
+    store = EBookletStore(db)
+    try:
+        structure = open_structure(store, flag, record)
+    except BaseException:
+        store.close()
+        raise
+    reopen = (_open_remote_for_reading, (db.connection, db.file_path, masked))
+    return EDataset(
+        structure,
+        store,
+        file_path=db.file_path,
+        on_error=on_error,
+        masked=masked,
+        reopen=reopen,
+        push_on_close=push_on_close,
+    )
+
+
+def _open_remote_for_reading(connection: Any, path: Path | None, masked: bool) -> EDataset:
+    """Open a dataset again that was handed over by pickle."""
+    return open_edataset(connection, path, cache=None if path is None else DEFAULT_CACHE, masked=masked)
