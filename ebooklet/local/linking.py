@@ -4,6 +4,7 @@ As Booklet itself would do it, byte for byte (contract tests compare), but many 
 runs, and each chain is followed once. Nothing is written before everything was found.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -98,9 +99,9 @@ class _Chains:
             data = self._transaction.read_at((last + 1 - first) * POINTER_BYTES, self._place_of(first))
             if len(data) != (last + 1 - first) * POINTER_BYTES:
                 raise CorruptFileError(f"{self._transaction.device.name}: the array of buckets ends too early")
-            self._runs.append((first, _numbers(data)))
-        for first, heads in self._runs:
-            inside = buckets[(buckets >= first) & (buckets < first + len(heads))]
+            heads = _numbers(data)
+            inside = buckets[slice(*np.searchsorted(buckets, (first, last + 1)))]
+            self._runs.append((first, heads))
             self._heads.update(zip(inside.tolist(), heads[inside - first].tolist(), strict=True))
 
     def insert(self, hashed: bytes, block: int) -> bool:
@@ -125,8 +126,9 @@ class _Chains:
 
     def write(self) -> None:
         """Write what changed."""
+        every = sorted(self._changed_heads)
         for first, heads in self._runs:
-            changed = sorted(bucket for bucket in self._changed_heads if first <= bucket < first + len(heads))
+            changed = every[bisect_left(every, first) : bisect_left(every, first + len(heads))]
             for bucket in changed:
                 heads[bucket - first] = self._heads[bucket]
             # beyond the committed length (after growth) there are no patches: one write does
@@ -141,11 +143,12 @@ class _Chains:
 
     def _write_new(self, blocks: Sequence[int]) -> None:
         """Set the pointers of blocks beyond the committed length; between small ones everything is written again."""
+        waiting = iter(blocks)
         for start, last in _runs(blocks, _BLOCK_GAP, _BLOCK_RUN):
-            where = np.searchsorted(blocks, [start, last])
-            inside = blocks[int(where[0]) : int(where[1]) + 1]
-            data = bytearray(self._transaction.read_at(last + _LINK - start, start))
-            for block in inside:
+            data = bytearray(self._transaction.read_at(last + _LINK - start, start) if last > start else _LINK)
+            block = -1
+            while block != last:
+                block = next(waiting)
                 at = block - start + NEXT_AT
                 data[at : at + POINTER_BYTES] = self._blocks[block][1].to_bytes(POINTER_BYTES, "little")
             self._transaction.write_at(start + NEXT_AT, bytes(data[NEXT_AT:]))
