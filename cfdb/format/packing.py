@@ -44,6 +44,13 @@ class Packing:
         return float(10 ** (self.precision or 0))
 
     @property
+    def base(self) -> int | None:
+        """Offset in codes, when it is a whole number: then decimals decode exactly."""
+        base = self.offset * self.factor
+        whole = round(base)
+        return whole if abs(base - whole) <= 1e-9 * max(1.0, abs(base)) and abs(whole) < 2**52 else None
+
+    @property
     def blank(self) -> int:
         """Code of cells that were never written."""
         return 0 if self.fill is None else self.fill
@@ -52,7 +59,7 @@ class Packing:
         """Turn floats into codes; NaN, infinities and values out of range become missing."""
         scaled = values.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            base = self._base()
+            base = self.base
             if base is None:
                 scaled -= self.offset
                 scaled *= self.factor
@@ -74,7 +81,7 @@ class Packing:
 
     def unpack_floats(self, codes: Array, out: Array) -> None:
         """Turn codes into floats, in `out`."""
-        base = self._base()
+        base = self.base
         values = codes.astype(np.float64)
         if base is not None:
             values += base
@@ -119,12 +126,6 @@ class Packing:
         np.copyto(out, _shifted(codes, int(self.offset), out.dtype))
         if self.fill is not None:
             out[codes == self.fill] = 0 if missing is None else missing
-
-    def _base(self) -> int | None:
-        """Offset in codes, when it is a whole number: then decimals decode exactly."""
-        base = self.offset * self.factor
-        whole = round(base)
-        return whole if abs(base - whole) <= 1e-9 * max(1.0, abs(base)) and abs(whole) < 2**52 else None
 
     def __str__(self) -> str:
         return f"{self.codes.name} (precision {self.precision}, offset {self.offset})"

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.errors import FormatError
+from cfdb.kernel import summarise
+from cfdb.kernel.summary import exact_sum, float_sum, joined_sum
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +26,6 @@ _STALE, _HAS_EXTREMES, _HAS_SUM = 1, 2, 4
 _HEAD = struct.Struct("<BBcQQ")
 #: Longest string or bytes kept as minimum or maximum, in UTF-8 bytes.
 _MAX_TEXT = 64
-_BLOCK = 2**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ def compute(values: Array, *, fill_value: Any = None, missing: npt.NDArray[np.bo
     kind = values.dtype.kind
     if kind in "TUO":
         return _of_objects(values, fill_value, missing)
+    if _is_plain(values, fill_value) and missing is None:
+        return _of_numbers(values)
     present = values.ravel()
     absent = _absent(values, fill_value, missing)
     if absent is not None:
@@ -207,65 +210,12 @@ def merge(parts: Iterable[ChunkStatistics]) -> ChunkStatistics | None:
     )
 
 
-def exact_sum(numbers: Array) -> int:
-    """Sum integers or bools without overflow."""
-    if numbers.dtype.itemsize < 8:
-        return int(numbers.sum(dtype=np.uint64 if numbers.dtype.kind in "ub" else np.int64))
-    if max(abs(int(numbers.min())), abs(int(numbers.max()))) * numbers.size < 2**63:
-        return int(numbers.sum())
-    high = numbers >> np.array(32, numbers.dtype)
-    low = numbers & np.array(2**32 - 1, numbers.dtype)
-    return int(high.sum()) * 2**32 + int(low.sum())
-
-
-def compensated_sum(numbers: Array, bound: float) -> FloatSum:
-    """Sum floats with an error of at most about 2**-85 of their number times the largest.
-
-    Parameters
-    ----------
-    numbers : ndarray of float
-        Without NaN.
-    bound : float
-        No number is larger than this, signs aside.
-    """
-    if numbers.dtype.itemsize < 8 or not math.isfinite(bound):
-        with np.errstate(invalid="ignore"):
-            return FloatSum(float(numbers.sum(dtype=np.float64)))
-    # Rump's extraction: what adding and subtracting this power of two leaves of the numbers adds up without rounding
-    exponent = math.frexp(bound)[1] + (min(_BLOCK, numbers.size) + 2).bit_length()
-    if exponent > 1022:
-        small = compensated_sum(np.ldexp(numbers, -64), math.ldexp(bound, -64))
-        value = small.value * 2.0**64
-        return FloatSum(value, small.rest * 2.0**64 if math.isfinite(value) else 0.0)
-    sigma = math.ldexp(1.0, exponent)
-    scratch = np.empty(min(_BLOCK, numbers.size))
-    sums = []
-    for start in range(0, numbers.size, _BLOCK):
-        block = numbers[start : start + _BLOCK]
-        heads = scratch[: block.size]
-        np.add(block, sigma, out=heads)
-        np.subtract(heads, sigma, out=heads)
-        sums.append(float(heads.sum()))
-        np.subtract(block, heads, out=heads)
-        sums.append(float(heads.sum()))
-    return _float_sum(sums)
-
-
-def _float_sum(numbers: list[float]) -> FloatSum:
-    try:
-        value = math.fsum(numbers)
-    except (OverflowError, ValueError):
-        with np.errstate(all="ignore"):
-            return FloatSum(float(np.sum(numbers)))
-    return FloatSum(value, math.fsum([*numbers, -value]) if math.isfinite(value) else 0.0)
-
-
 def _merged_total(totals: list[int | FloatSum | None]) -> int | FloatSum | None:
     if any(total is None for total in totals):
         return None
     floats = [total for total in totals if isinstance(total, FloatSum)]
     if floats:
-        return _float_sum([number for total in floats for number in (total.value, total.rest)])
+        return FloatSum(*joined_sum([number for total in floats for number in (total.value, total.rest)]))
     return sum(total for total in totals if isinstance(total, int))
 
 
@@ -285,9 +235,23 @@ def _absent(values: Array, fill_value: Any, missing: Any) -> npt.NDArray[np.bool
     return found if found is not None and found.any() else None
 
 
+def _is_plain(values: Array, fill_value: Any) -> bool:
+    """Whether NaN alone means missing, and the kernel knows the type."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    undeclared = fill_value is None or fill_value != fill_value
+    return undeclared and (kind in "iu" or (kind == "f" and size in (4, 8))) and values.dtype.isnative
+
+
+def _of_numbers(values: Array) -> ChunkStatistics:
+    found = summarise(np.ascontiguousarray(values))
+    total = FloatSum(found.total, found.rest) if values.dtype.kind == "f" else int(found.total)
+    return ChunkStatistics(values.dtype.kind, found.valid, found.missing, found.minimum, found.maximum, total)
+
+
 def _of_floats(present: Array, lost: int) -> ChunkStatistics:
     minimum, maximum = float(present.min()), float(present.max())
-    return ChunkStatistics("f", present.size, lost, minimum, maximum, compensated_sum(present, max(-minimum, maximum)))
+    total = FloatSum(*float_sum(present, max(-minimum, maximum)))
+    return ChunkStatistics("f", present.size, lost, minimum, maximum, total)
 
 
 def _of_objects(values: Array, fill_value: Any, missing: Any) -> ChunkStatistics:

@@ -8,7 +8,7 @@ offset bytes content (little-endian)
 0      4     0x184D2A5C
 4      4     24, the bytes that follow
 8      1     version, 1
-9      1     codec: 0 none, 1 zstd, 2 lz4
+9      1     codec: 0 none, 1 zstd, 2 lz4, 3 cfdb.auto
 10     2     flags: 1 shuffled, 2 cells of varying length, 4 packed
 12     8     bytes of the payload when decompressed
 20     8     BLAKE2b of the chunk's key
@@ -32,7 +32,7 @@ SIZE = 32
 _BODY = struct.Struct("<IIBBHQQ")
 _CRC = struct.Struct("<I")
 
-CODECS = {"none": 0, "zstd": 1, "lz4": 2}
+CODECS = {"none": 0, "zstd": 1, "lz4": 2, "cfdb.auto": 3}
 SHUFFLED, VARIABLE_LENGTH, PACKED = 1, 2, 4
 
 

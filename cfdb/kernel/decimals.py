@@ -1,6 +1,6 @@
 """Which integers stand for cells, and which cells have none?
 
-Floats that are ``k / 10**d`` are the integer k; the test is made on their bits, so that what decodes is the cell itself.
+Floats that are ``k / 10**d`` are the integer k. The test is made on their bits: what decodes is the cell itself.
 """
 
 from dataclasses import dataclass
@@ -27,18 +27,21 @@ class FloatKind:
         Largest integer up to which the type holds all.
     decimals : int
         Most decimals that are tried.
+    minus_zero : unsigned integer
+        Bits of -0.0.
     """
 
     largest: float
     decimals: int
+    minus_zero: Any
 
 
-FLOATS = {4: FloatKind(2.0**24, 10), 8: FloatKind(2.0**53, 15)}
+FLOATS = {4: FloatKind(2.0**24, 10, np.uint32(1 << 31)), 8: FloatKind(2.0**53, 15, np.uint64(1 << 63))}
 
 
 def is_candidate(dtype: np.dtype[Any]) -> bool:
     """Whether cells of a type may be stored as integers."""
-    return dtype.kind in "biumM" or dtype.kind == "f" and dtype.itemsize in FLOATS
+    return dtype.kind in "biumM" or (dtype.kind == "f" and dtype.itemsize in FLOATS)
 
 
 def bits_of(cells: Array) -> Array:
@@ -48,9 +51,11 @@ def bits_of(cells: Array) -> Array:
 
 def are_odd(cells: Array) -> Marks:
     """Mark floats that no integer stands for: not finite, too large, or -0.0."""
+    kind = FLOATS[cells.itemsize]
     with np.errstate(invalid="ignore"):
-        regular = np.abs(cells) <= FLOATS[cells.itemsize].largest
-    return ~regular | (bits_of(cells) == np.uint64(1 << (8 * cells.itemsize - 1)).astype(f"<u{cells.itemsize}"))
+        irregular = ~(np.abs(cells) <= kind.largest)
+    odd: Marks = irregular | (bits_of(cells) == kind.minus_zero)
+    return odd
 
 
 def to_integers(cells: Array, decimals: int) -> tuple[Words, Marks | None]:
@@ -91,8 +96,9 @@ def from_integers(numbers: Words, decimals: int, dtype: np.dtype[Any]) -> Array:
     if decimals != INTEGERS:
         return _quotients(numbers.view(np.int64), decimals, dtype)
     if dtype.kind == "b":
-        return numbers.astype(np.uint8) != 0
-    return numbers.astype(f"<u{dtype.itemsize}").view(dtype)
+        return np.not_equal(numbers.astype(np.uint8), 0)
+    cells: Array = numbers.astype(f"<u{dtype.itemsize}").view(dtype)
+    return cells
 
 
 def _quotients(numbers: Array, decimals: int, dtype: np.dtype[Any]) -> Array:

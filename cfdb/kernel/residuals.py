@@ -66,30 +66,26 @@ def add_differences(residuals: Codes, predictor: int) -> Codes:
 
 
 def shuffle(data: Bytes, width: int) -> Bytes:
-    """Put all first bytes of the elements first, then all second bytes, and so on; a broken last one stays as it is.
+    """Put all first bytes of the elements first, then all second bytes, and so on.
 
     Examples
     --------
-    >>> shuffle(np.array([1, 2, 3, 4, 5], "u1"), 2).tolist()
-    [1, 3, 2, 4, 5]
+    >>> shuffle(np.array([1, 2, 3, 4], "u1"), 2).tolist()
+    [1, 3, 2, 4]
     """
-    count = data.size // width
-    out = np.empty(data.size, np.uint8)
-    planes = out[: count * width].reshape(width, count)
-    columns = data[: count * width].reshape(count, width)
-    for place in range(width):
-        planes[place] = columns[:, place]
-    out[count * width :] = data[count * width :]
-    return out
+    _check_whole(data, width)
+    return np.ascontiguousarray(data.reshape(-1, width).T).reshape(-1)
 
 
 def unshuffle(data: Bytes, width: int) -> Bytes:
     """Undo `shuffle`."""
-    count = data.size // width
-    out = np.empty(data.size, np.uint8)
-    columns = out[: count * width].reshape(count, width)
-    planes = data[: count * width].reshape(width, count)
-    for place in range(width):
-        columns[:, place] = planes[place]
-    out[count * width :] = data[count * width :]
-    return out
+    _check_whole(data, width)
+    out = np.empty((data.size // width, width), np.uint8)
+    for place, plane in enumerate(data.reshape(width, -1)):
+        out[:, place] = plane
+    return out.reshape(-1)
+
+
+def _check_whole(data: Bytes, width: int) -> None:
+    if width < 1 or data.size % width:
+        raise ValueError(f"{data.size} bytes are not whole elements of width={width}")

@@ -1,5 +1,6 @@
 """Which chains of codecs turn a chunk into bytes?"""
 
+from cfdb.format.codecs.auto import choose_block_shape
 from cfdb.format.codecs.pipeline import CodecPipeline
 from cfdb.format.codecs.spec import (
     Chain,
@@ -17,5 +18,6 @@ __all__ = [
     "chain_from_record",
     "chain_to_record",
     "check_compression",
+    "choose_block_shape",
     "default_chain",
 ]

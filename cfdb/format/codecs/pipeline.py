@@ -15,19 +15,21 @@ import numpy.typing as npt
 
 from cfdb.errors import CorruptChunkError, UnsupportedFormatError
 from cfdb.format.casting import blank_cell, from_cells, to_cells
-from cfdb.format.codecs.compress import DECODERS, Buffer, lz4_encode, zstd_encode
-from cfdb.format.codecs.shuffle import shuffle, unshuffle, unshuffle_into
+from cfdb.format.codecs.auto import block_codec, bounds, conversion_of
+from cfdb.format.codecs.compress import DECODERS, lz4_encode
 from cfdb.format.codecs.spec import Chain, CodecSpec
 from cfdb.format.codecs.vlen import decode_cells, decode_strings, encode_cells, encode_strings
 from cfdb.format.codecs.zarr import zarr_codecs
 from cfdb.format.dtypes import DataType
+from cfdb.kernel import BlockCodec, Buffer, Conversion, decode_boxes, encode_chunks, shuffle, unshuffle
+from cfdb.kernel.frames import zstd_encode
 
 Array = npt.NDArray[Any]
 
 #: Strings and geometries of one chunk may take up this many bytes when decoded.
 MAX_VLEN_BYTES = 2**31
 
-_KNOWN = ("bytes", "vlen-utf8", "vlen-bytes", "shuffle", "zstd", "lz4")
+_KNOWN = ("cfdb.auto", "bytes", "vlen-utf8", "vlen-bytes", "shuffle", "zstd", "lz4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class CodecPipeline:
     shape: tuple[int, ...]
     chain: Chain
     fill_value: Any = None
-    _raw_size: int = field(init=False, repr=False, default=0)
+    _raw_size: int = field(init=False, repr=False, compare=False, default=0)
+    _blocks: BlockCodec | None = field(init=False, repr=False, compare=False, default=None)
+    _conversion: Conversion | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         unknown = [codec.name for codec in self.chain if codec.name not in _KNOWN]
@@ -67,6 +71,8 @@ class CodecPipeline:
             raise UnsupportedFormatError(f"this release does not know the codec {unknown[0]!r}: upgrade cfdb")
         if not self.dtype.is_variable_length:
             object.__setattr__(self, "_raw_size", prod(self.shape) * self.dtype.dtype_encoded.itemsize)
+        object.__setattr__(self, "_blocks", block_codec(self.dtype, self.shape, self.chain))
+        object.__setattr__(self, "_conversion", conversion_of(self.dtype))
 
     # values <-> payload
 
@@ -76,8 +82,7 @@ class CodecPipeline:
 
     def decode(self, payload: Buffer) -> Array:
         """Decode a full chunk of values; the array is the caller's."""
-        cells = self.decode_cells(payload)
-        return from_cells(cells, self.dtype, None, self.fill_value)
+        return self.from_cells(self.decode_cells(payload))
 
     def decode_into(self, payload: Buffer, out: Array, selection: tuple[Any, ...] = ()) -> None:
         """Decode selected cells of a chunk straight to their destination.
@@ -91,12 +96,12 @@ class CodecPipeline:
         selection : tuple
             NumPy index into the chunk that gives the shape of `out`; () is the whole chunk.
         """
-        if self._scatters(out):
-            data = self._decompress(payload)
-            unshuffle_into(np.frombuffer(data, np.uint8), out, self.shape, selection)
-            return
-        cells = self.decode_cells(payload)
-        from_cells(cells[selection], self.dtype, out, self.fill_value)
+        if self._blocks is None:
+            cells = self.decode_cells(payload)
+        else:
+            starts, counts, selection = bounds(selection, self.shape)
+            cells = self._decode_box(payload, starts, counts)
+        from_cells(cells[(*selection, ...)], self.dtype, out, self.fill_value)
 
     def decode_boxes(
         self,
@@ -119,16 +124,22 @@ class CodecPipeline:
         targets : ndarray of int64, (n, ndim)
             First cell of the box in `out`.
         """
+        if self._blocks is not None and self.dtype.packing is None and out.dtype == self._blocks.dtype:
+            decode_boxes(self._blocks, payloads, starts, counts, out, targets)
+            return
+        if self._blocks is not None and self._conversion is not None and out.dtype == self.dtype.dtype_decoded:
+            decode_boxes(self._blocks, payloads, starts, counts, out, targets, self._conversion)
+            return
         rows = zip(payloads, starts.tolist(), counts.tolist(), targets.tolist(), strict=True)
         for payload, start, count, target in rows:
-            places = tuple(slice(t, t + c) for t, c in zip(target, count, strict=True))
+            places: tuple[Any, ...] = tuple(slice(t, t + c) for t, c in zip(target, count, strict=True))
             box = tuple(slice(s, s + c) for s, c in zip(start, count, strict=True))
             self.decode_into(payload, out[(*places, ...)], box)
 
     @property
     def block_shape(self) -> tuple[int, ...]:
         """Shape of the parts of a chunk that are decoded apart from each other."""
-        return self.shape
+        return self.shape if self._blocks is None else self._blocks.block_shape
 
     # values <-> cells
 
@@ -148,19 +159,23 @@ class CodecPipeline:
 
     def encode_cells(self, cells: Array) -> bytes:
         """Encode a full chunk of cells."""
-        if cells.shape != self.shape:
-            raise ValueError(f"a chunk has shape {self.shape}, not {cells.shape}")
-        data: Any = self._serialise(cells)
-        for codec in self.chain[1:]:
-            data = _apply(codec, data)
-        return data if isinstance(data, bytes) else bytes(data)
+        return self.encode_cells_many([cells])[0]
 
     def encode_cells_many(self, cells: Sequence[Array]) -> list[bytes]:
         """Encode full chunks of cells."""
-        return [self.encode_cells(chunk) for chunk in cells]
+        wrong = next((chunk.shape for chunk in cells if chunk.shape != self.shape), None)
+        if wrong is not None:
+            raise ValueError(f"a chunk has shape {self.shape}, not {wrong}")
+        if self._blocks is None:
+            return [self._encode_one(chunk) for chunk in cells]
+        stored = self._blocks.dtype
+        encoded: list[bytes] = encode_chunks(self._blocks, [np.asarray(chunk, stored) for chunk in cells])
+        return encoded
 
     def decode_cells(self, payload: Buffer) -> Array:
         """Decode a full chunk of cells; the array is writable."""
+        if self._blocks is not None:
+            return self._decode_box(payload, [0] * len(self.shape), list(self.shape))
         data: Any = self._decompress(payload)
         for codec in reversed(self.chain[1:]):
             if codec.name == "shuffle":
@@ -170,6 +185,20 @@ class CodecPipeline:
     def to_zarr(self) -> list[dict[str, Any]]:
         """Describe the codecs as zarr v3 does; `decode_cells` and zarr read the same."""
         return zarr_codecs(self.chain)
+
+    def _decode_box(self, payload: Buffer, starts: list[int], counts: list[int]) -> Array:
+        """Decode the cells of one box."""
+        assert self._blocks is not None
+        cells = np.empty(counts, self._blocks.dtype)
+        start, count = np.array([starts], np.int64), np.array([counts], np.int64)
+        decode_boxes(self._blocks, [payload], start, count, cells, np.zeros_like(start))
+        return cells
+
+    def _encode_one(self, cells: Array) -> bytes:
+        data: Any = self._serialise(cells)
+        for codec in self.chain[1:]:
+            data = _apply(codec, data)
+        return data if isinstance(data, bytes) else bytes(data)
 
     def _serialise(self, cells: Array) -> Any:
         if self.chain[0].name == "vlen-utf8":
@@ -209,19 +238,6 @@ class CodecPipeline:
                 raise CorruptChunkError(f"a chunk holds {len(data)} bytes where {limit} belong")
             data = memoryview(data)[:limit]
         return data
-
-    def _scatters(self, out: Array) -> bool:
-        """Whether selected cells can be unshuffled without decoding the others."""
-        plain = self.dtype.packing is None and self.dtype.kind in "iufMm" and out.dtype == self.dtype.dtype_encoded
-        shuffles = [codec for codec in self.chain if codec.name == "shuffle"]
-        width = self.dtype.dtype_encoded.itemsize if plain else 0
-        return (
-            plain
-            and len(shuffles) == 1
-            and _int(shuffles[0], "elementsize") == width
-            and (out.ndim == 0 or out.strides[-1] == width)
-            and out.ndim > 0
-        )
 
 
 def _apply(codec: CodecSpec, data: Any) -> Any:

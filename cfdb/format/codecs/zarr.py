@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cfdb.errors import DataTypeError
-from cfdb.format.codecs.spec import Chain
+from cfdb.format.codecs.spec import Chain, chain_to_record
 from cfdb.format.dtypes import DataType
 
 
@@ -20,12 +20,13 @@ def zarr_codecs(chain: Chain) -> list[dict[str, Any]]:
     >>> from cfdb.format.codecs.spec import default_chain
     >>> from cfdb.format.dtypes import dtype
     >>> [codec["name"] for codec in zarr_codecs(default_chain(dtype("int16")))]
-    ['bytes', 'numcodecs.shuffle', 'zstd']
+    ['cfdb.auto']
     """
     described = []
     for codec in chain:
         options = dict(codec.options)
         name, configuration = {
+            "cfdb.auto": ("cfdb.auto", chain_to_record((codec,))[0][1]),
             "bytes": ("bytes", {"endian": "little"}),
             "vlen-utf8": ("vlen-utf8", {}),
             "vlen-bytes": ("vlen-bytes", {}),
