@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks import machine, page, peers, report
+from benchmarks import machine, page, peers
 from benchmarks.data import FIELDS
 from benchmarks.growth import measure_growth
 from benchmarks.runner import Interpreters, Part, Results, Runner, fields_of
@@ -115,7 +115,7 @@ def rest(runner: Runner, quick: bool) -> None:
     runner.measure_memory(name, labels[:2] if quick else labels)
     runner.measure_rest(["medium"] if quick else ["large", "large-float"], 2 if quick else 7)
     if not quick:
-        runner.results.other["growth"] = measure_growth(runner.interpreters.ours, runner.folder)
+        runner.results.other["growth"] = measure_growth(runner)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What does one measuring process do? It reads one job from its input and prints one answer.
+"""What does one measuring process do? It reads one job from its input and prints one answer, or one for each step.
 
 Run by path with the interpreter of an environment (`python -P benchmarks/child.py`): the repository is not on the path,
 so that `import cfdb` gives what the environment has.
@@ -113,15 +113,28 @@ def codecs(job: dict[str, Any]) -> dict[str, Any]:
     return measure_all(job["field"], Path(job["folder"]), job["ours"])
 
 
+def growth(job: dict[str, Any]) -> dict[str, Any]:
+    """Build or use a dataset of many chunks."""
+    from benchmarks.growth import build, use
+
+    return build(job) if job["do"] == "growth_build" else use(job)
+
+
 JOBS = {
     "prepare": prepare, "measure": measure, "memory": memory, "empty": empty, "versions": versions, "codecs": codecs,
+    "growth_build": growth, "growth_use": growth,
 }  # fmt: skip
 
 
 def main() -> None:
     """Answer one job."""
     _make_benchmarks_importable()
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
+    if job["do"] == "remote":
+        from benchmarks.remote_child import serve
+
+        serve(job)
+        return
     answer = JOBS[job["do"]](job)
     print("\n" + json.dumps(answer))
 

@@ -127,9 +127,8 @@ FIELDS = {
         Field("int16", (292, 360, 360), (73, 60, 72), "int16", "int16, 76 MB, 120 chunks of 631 kB"),
         Field("strings", (40, 50, 50), (10, 25, 50), "strings", "100,000 strings, 8 chunks"),
         Field("air", (240, 222, 294), (60, 74, 98), "air", "real model output, float32, 63 MB, 36 chunks"),
-        Field(
-            "sea", (108, 216, 432), (27, 72, 108), "sea", "real analysis with missing land, float32, 40 MB, 48 chunks"
-        ),
+        Field("sea", (108, 216, 432), (27, 72, 108), "sea", "real analysis, land missing, float32, 40 MB, 48 chunks"),
+        Field("packs", (160, 320, 640), (16, 32, 32), "decimal", "float32 rounded to 0.01, 131 MB, 2,000 chunks"),
         Field("tiny", (12, 20, 30), (5, 10, 12), "decimal", "for the test of the harness"),
         Field("tiny-strings", (6, 5, 10), (3, 5, 5), "strings", "for the test of the harness"),
     )

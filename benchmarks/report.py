@@ -23,6 +23,7 @@ class Cell:
     limit: float | None
     limit_name: str
     target: float | None
+    cpu: float | None = None  # CPU time of ours to that of the best peer
 
     @property
     def ratio(self) -> float | None:
@@ -44,7 +45,8 @@ def cells(results: Results, field: str) -> list[Cell]:
         best = _least({label: results.median(field, label, workload) for label in peers.COMPRESSED})
         limit = _limit(results, field, workload)
         wanted = target(field, FIELDS[field].kind, workload)
-        found.append(Cell(field, workload, ours, durable, best[1], best[0], limit[1], limit[0], wanted))
+        cpu = _cpu_ratio(results, field, best[0], workload)
+        found.append(Cell(field, workload, ours, durable, best[1], best[0], limit[1], limit[0], wanted, cpu))
     sizes = results.size.get(field, {})
     if peers.OURS in sizes:
         best = _least({label: sizes.get(label) for label in peers.COMPRESSED})
@@ -62,6 +64,13 @@ def _least(values: dict[str, Any]) -> tuple[str, float | None]:
     return best, known[best]
 
 
+def _cpu_ratio(results: Results, field: str, peer: str, workload: str) -> float | None:
+    table = results.cpu.get(field, {})
+    own = table.get("ours-nosync", {}).get(workload) or table.get(peers.OURS, {}).get(workload)
+    theirs = _middle(table.get(peer, {}).get(workload))
+    return (_middle(own) or 0) / theirs if theirs else None
+
+
 def _limit(results: Results, field: str, workload: str) -> tuple[str, float | None]:
     """The largest of the limits that apply: nobody with zstd can do less."""
     known = {label: results.median(field, label, workload) for label in peers.LIMITS}
@@ -74,7 +83,20 @@ def _limit(results: Results, field: str, workload: str) -> tuple[str, float | No
 
 def comparison(results: Results, field: str) -> list[list[str]]:
     """Rows of the table that judges: workload, ours, best peer, ratios, target, met."""
-    rows = [["workload", "ours", "durable", "best compressed peer", "ratio", "target", "met", "ours / limit", "chunk"]]
+    rows = [
+        [
+            "workload",
+            "ours",
+            "durable",
+            "best compressed peer",
+            "ratio",
+            "target",
+            "met",
+            "CPU ratio",
+            "ours / limit",
+            "chunk",
+        ]
+    ]
     for cell in cells(results, field):
         if cell.workload == "bytes":
             texts = [f"{cell.ours / 1e6:.2f} MB", "", f"{(cell.best or 0) / 1e6:.2f} MB {cell.best_peer}"]
@@ -86,7 +108,7 @@ def comparison(results: Results, field: str) -> list[list[str]]:
         rows.append(
             [
                 WORKLOADS.get(cell.workload, "file size"), *texts, _ratio(cell.ratio), _ratio(cell.target),
-                {True: "yes", False: "NO", None: ""}[cell.met], *tail,
+                {True: "yes", False: "NO", None: ""}[cell.met], _ratio(cell.cpu), *tail,
             ]
         )  # fmt: skip
     return rows

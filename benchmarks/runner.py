@@ -85,7 +85,7 @@ class Runner:
         """Run one job in a process of its own."""
         done = subprocess.run(
             [str(self.interpreters.of(environment)), "-P", "-W", "ignore", str(CHILD)],
-            input=json.dumps(job | {"folder": str(self.folder)}),
+            input=json.dumps(job | {"folder": str(self.folder)}) + "\n",
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

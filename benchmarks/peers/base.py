@@ -91,10 +91,10 @@ class Peer(ABC):
     only: frozenset[str] | None = None
     packages: tuple[str, ...] = ()
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027
         """Do what a user does once in a process, such as choosing options."""
 
-    def stage(self, values: Array, chunks: tuple[int, ...]) -> None:
+    def stage(self, values: Array, chunks: tuple[int, ...]) -> None:  # noqa: B027
         """Take the data before the clock starts; only the limits have a use for it."""
 
     @abstractmethod

@@ -1,0 +1,136 @@
+"""What does a process do that measures one remote peer? One step for each line it reads: then the proxy can count."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import FIELDS, MAKERS, Array, Field, coordinates, load
+from benchmarks.peers.base import Box, Handle, chunk_boxes
+from benchmarks.peers.remote_base import Place, make
+from benchmarks.workloads import WrongResultError
+
+MARK = "ANSWER "
+
+
+class Session:
+    """One process of one peer: what it opened stays open between the steps."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.peer = make(job["peer"])
+        self.field: Field = FIELDS[job["field"]]
+        self.values: Array = load(self.field, Path(job["folder"]))
+        place = {name: job[name] for name in ("access_key_id", "access_key", "bucket", "key")}
+        local = Path(job["local"])
+        self.place = Place(job["endpoint"], folder=local, **place)
+        self.handle: Handle | None = None
+        if job["warm"]:
+            self._warm(Place(job["direct"], folder=local, **place).at(job["key"] + "-warm"))
+
+    def _warm(self, place: Place) -> None:
+        """Use everything once at another address: nothing is imported or compiled later, no connection is kept."""
+        tiny = FIELDS["tiny"]
+        values, labels = MAKERS[tiny.kind](tiny.shape), coordinates(tiny.shape)
+        self.peer.write(place, values, tiny.chunks, labels)
+        handle = self.peer.open(place)
+        handle.coordinates(), handle.read(), handle.close()
+        self.peer.edit(place, [(slice(0, 1), slice(0, 1), slice(0, 1))], [values[:1, :1, :1]])
+        self.peer.delete(place)
+
+    def step(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Do one step and time it; what it gave is compared with NumPy afterwards."""
+        job: Callable[[], Callable[[], None] | None] = getattr(self, f"_{name}")
+        if name in ("edit", "edits"):
+            options.setdefault("seed", 1)
+        cpu, started = time.process_time(), time.perf_counter()
+        check = job(**options)
+        wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+        if check is not None:
+            check()
+        return {"wall": wall, "cpu": cpu}
+
+    def _write(self) -> None:
+        self.peer.write(self.place, self.values, self.field.chunks, coordinates(self.field.shape))
+
+    def _open(self) -> Callable[[], None]:
+        self.handle = self.peer.open(self.place)
+        found = self.handle.coordinates()
+        return lambda: [_same(found[name], labels) for name, labels in coordinates(self.field.shape).items()] and None
+
+    def _one_chunk(self) -> Callable[[], None]:
+        assert self.handle is not None
+        box = self._chunks()[len(self._chunks()) // 2]
+        found = self.handle.box(box)
+        return lambda: _same(found, self.values[box])
+
+    def _read(self) -> Callable[[], None]:
+        assert self.handle is not None
+        found = self.handle.read()
+        return lambda: _same(found, self.values)
+
+    def _edit(self, seed: int) -> None:
+        boxes = self._some_chunks(seed)
+        self.peer.edit(self.place, boxes, [self.values[box] + 1 for box in boxes])
+
+    def _edits(self, seed: int, count: int) -> None:
+        for number in range(count):
+            self._edit(seed + number)
+
+    def _check_edit(self, seed: int) -> None:
+        """Read what was edited, from the bucket."""
+        handle = self.peer.open(self.place)
+        for box in self._some_chunks(seed):
+            _same(handle.box(box), self.values[box] + 1)
+        handle.close()
+
+    def _reopen(self) -> None:
+        self.peer.open(self.place, again=True).close()
+
+    def _copy(self) -> None:
+        self.peer.copy(self.place, self.place.at(self.place.key + "-copy"))
+
+    def _read_copy(self) -> Callable[[], None]:
+        handle = self.peer.open(self.place.at(self.place.key + "-copy"))
+        found = handle.read()
+        handle.close()
+        return lambda: _same(found[:1, :1], np.asarray(found)[:1, :1])
+
+    def _delete(self) -> None:
+        self.peer.delete(self.place)
+
+    def _compact(self) -> None:
+        if not self.peer.compact(self.place):  # type: ignore[attr-defined]
+            raise NotImplementedError("no compact")
+
+    def _chunks(self) -> list[Box]:
+        return list(chunk_boxes(self.field.shape, self.field.chunks))
+
+    def _some_chunks(self, seed: int) -> list[Box]:
+        every = self._chunks()
+        chosen = np.random.default_rng(seed).choice(len(every), max(1, len(every) // 100), replace=False)
+        return [every[number] for number in sorted(chosen)]
+
+
+def _same(found: Any, expected: Array) -> None:
+    if not np.array_equal(np.asarray(found).reshape(expected.shape), expected):
+        raise WrongResultError("other values than were written")
+
+
+def serve(job: dict[str, Any]) -> None:
+    """Answer one line for each line: the name of a step and its options."""
+    session = Session(job)
+    _say({"ready": True})
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            _say(session.step(order["step"], order.get("options", {})))
+        except Exception as error:  # whatever a peer raises belongs into the report
+            _say({"error": f"{type(error).__name__}: {error}"[:300]})
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(f"\n{MARK}{json.dumps(answer)}", flush=True)
