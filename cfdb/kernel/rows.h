@@ -146,7 +146,7 @@ DEFINE_WIDEN(u8, uint64_t, int64_t, uint64_t, 0x8000000000000000u)
                 const CODE z = ZIGZAG(CODE, 8 * sizeof(CODE), x);                                                      \
                 PUT_PLANES(CODE, z, i);                                                                                \
             }                                                                                                          \
-            INDEPENDENT for (size_t i = flat; i < start + plane; i++)                                                  \
+            INDEPENDENT for (size_t i = flat + 1; i < start + plane; i++)                                              \
             {                                                                                                          \
                 const CODE x = (CODE)((CODE)((CODE)k[i] - (CODE)k[i - 1]) -                                            \
                                       (CODE)((CODE)k[i - length] - (CODE)k[i - length - 1]));                          \
