@@ -70,12 +70,16 @@ class View(ArrayLike):
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of every dimension."""
-        return self._selected().shape
+        self._labels.check(self._member)
+        return self._array.shape if self._selection is None else self._selection.shape
 
     @property
     def dims(self) -> tuple[str, ...]:
         """Names of the dimensions; an axis added by None has none ('')."""
         names = [dim.path for dim in self._member.dims]
+        if self._selection is None:
+            self._labels.check(self._member)
+            return tuple(names)
         return tuple("" if axis is None else names[axis] for axis in self._selected().layout)
 
     @property
@@ -247,6 +251,8 @@ class View(ArrayLike):
 
     def _label_values(self, dim: str) -> Array:
         """Give the labels of one dimension of this part."""
+        if self._selection is None:
+            return self._labels.values(dim)
         selection = self._selected()
         number = [each.path for each in self._member.dims].index(dim)
         return pick(self._labels.values(dim), selection.axes[number])

@@ -20,6 +20,8 @@ Integers = npt.NDArray[np.int64]
 
 #: Most parts of a chunk along an axis whose positions were inserted in several places.
 MOST_PARTS = 2
+#: So many parts are cut without NumPy, which takes longer to start.
+FEW = 8
 #: Rows of an axis' table.
 CHUNK, PLACE, COUNT, OUT = range(4)
 
@@ -184,6 +186,11 @@ def _of_run(slot: int, count: int, out: int, length: int) -> Integers:
     first, last = slot // length, (slot + count - 1) // length
     if first == last:
         return np.array(((first,), (slot - first * length,), (count,), (out,)), np.int64)
+    if last - first < FEW:
+        starts = [slot, *range((first + 1) * length, slot + count, length)]
+        ends = [*starts[1:], slot + count]
+        parts = [(at // length, at % length, end - at, at - slot + out) for at, end in zip(starts, ends, strict=True)]
+        return np.array(parts, np.int64).T
     chunks = np.arange(first, last + 1, dtype=np.int64)
     begins = chunks * length
     ends = begins + length

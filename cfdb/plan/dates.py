@@ -140,6 +140,8 @@ def _read_number(label: Any, dtype: np.dtype[Any]) -> Any:
         raise TypeError("give a number")
     if not isinstance(label, int | float | np.number | np.bool_):
         raise TypeError("give a number")
+    if dtype == np.float64:
+        return dtype.type(label)
     if dtype.kind == "f":
         # as xarray: 0.1 finds the float32 nearest to 0.1
         with np.errstate(over="ignore"):

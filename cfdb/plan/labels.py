@@ -4,6 +4,7 @@ The rules are those of pandas and xarray: a label selects the position that hold
 date that is less exact than the coordinate ('2020-01') is a period. The coordinate may ascend, descend or be unsorted.
 """
 
+import math
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -211,16 +212,17 @@ class LabelIndex:
             value = labels.dtype.type(value)
         elif labels.dtype.kind == "M" and _overflows(value, labels.dtype):
             return 0 if value.astype(np.int64) < 0 else labels.size
-        return int(np.searchsorted(labels, value, side))
+        return int(labels.searchsorted(value, side))
 
     def _snapped(self, value: Any) -> Any:
         """Give the label that a float is but for noise, or the float itself."""
-        if self.values.dtype.kind != "f" or not self.values.size or not np.isfinite(value):
+        labels = self._sorted
+        if labels.dtype.kind != "f" or not labels.size or not math.isfinite(value):
             return value
-        number = int(np.searchsorted(self._sorted, value))
-        near = self._sorted[max(number - 1, 0) : number + 1]
-        best = near[np.argmin(np.abs(near - value))]
-        return best if abs(float(best) - float(value)) <= _NOISE * abs(float(value)) else value
+        number, wanted = int(labels.searchsorted(value)), float(value)
+        below, above = max(number - 1, 0), min(number, labels.size - 1)
+        best = below if abs(labels.item(below) - wanted) <= abs(labels.item(above) - wanted) else above
+        return labels[best] if abs(labels.item(best) - wanted) <= _NOISE * abs(wanted) else value
 
     def _near(self, value: Any, method: str, tolerance: Any) -> int | None:
         """Give the position of the label before, behind or nearest to a missing one."""

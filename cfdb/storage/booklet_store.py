@@ -9,6 +9,8 @@ from cfdb.storage.protocol import Buffer, ChunkWrite, Stored
 from ebooklet import errors as foreign
 from ebooklet.local.working_copy import Row, WorkingCopy, Write
 
+#: Up to that many values are read one by one: reading neighbours together takes some preparation.
+FEW = 8
 #: What errors of the file are called here; others (locks, forks, uncertain commits) are the user's to know as they are.
 TRANSLATIONS: tuple[tuple[type[Exception], Callable[[str], Exception]], ...] = (
     (foreign.CorruptValueError, CorruptChunkError),
@@ -62,6 +64,8 @@ class BookletStore:
     def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
         with translated():
+            if len(keys) <= FEW:
+                return [self.copy.payload(key) for key in keys]
             return self.copy.payloads(keys)
 
     def set_many(self, items: Iterable[ChunkWrite]) -> None:
