@@ -1,19 +1,25 @@
 """How is the list of a table's pages written down?"""
 
 import struct
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, overload
+
+import numpy as np
 
 from ebooklet.errors import CorruptFileError, UnsupportedFormatError
 from ebooklet.format.checksum import Buffer, digest
-from ebooklet.format.columns import Column, Reader, column, pack_column, pack_keys, unpack_column, unpack_keys
+from ebooklet.format.columns import Column, Reader, pack_column, pack_keys, unpack_column, unpack_keys
+from ebooklet.format.order import order_key
 from ebooklet.format.pages import MAX_PAGE_ROWS, PageRef
 
 _HEADER = struct.Struct("<3sB16s")
 _COUNTS = struct.Struct("<III")
 _MAGIC, _VERSION = b"EBD", 1
 _DIGEST = 16
+_CHECKED_PAGES = 256
 _FIELDS = ("rows", "pending", "hot_object", "hot_offset", "hot_length", "cold_object", "cold_offset", "cold_length")
 
 
@@ -38,21 +44,119 @@ class PageEntry:
     cold: PageRef
 
 
-def encode_directory(page_rows: int, single_rows: int, entries: Sequence[PageEntry]) -> bytes:
+class Entries(Sequence[PageEntry]):
+    """The entries of a directory, column by column: one is made when somebody asks for it.
+
+    Parameters
+    ----------
+    firsts : list of str
+        The first key of each page.
+    numbers : array of uint64, shape (pages, 8)
+        The other fields of each page.
+    digests : bytes
+        The digests of each page, of 16 bytes: of its hot and of its cold columns.
+    """
+
+    __slots__ = ("digests", "firsts", "numbers")
+
+    def __init__(self, firsts: list[str], numbers: Column, digests: bytes) -> None:
+        self.firsts = firsts
+        self.numbers = numbers
+        self.digests = digests
+
+    @classmethod
+    def of(cls, entries: Sequence[PageEntry]) -> "Entries":
+        """Write entries into columns."""
+        numbers = np.array([_numbers(entry) for entry in entries], dtype=np.uint64).reshape(-1, len(_FIELDS))
+        digests = b"".join([entry.hot.digest + entry.cold.digest for entry in entries])
+        return cls([entry.first for entry in entries], numbers, digests)
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    @overload
+    def __getitem__(self, number: int) -> PageEntry: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[PageEntry]: ...
+
+    def __getitem__(self, number: int | slice) -> PageEntry | list[PageEntry]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        rows, pending, *at = self.numbers[number].tolist()
+        start = 2 * _DIGEST * (number % len(self))
+        hot, cold = self.digests[start : start + _DIGEST], self.digests[start + _DIGEST : start + 2 * _DIGEST]
+        return PageEntry(
+            self.firsts[number], rows, pending, PageRef(at[0], at[1], at[2], hot), PageRef(at[3], at[4], at[5], cold)
+        )
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in all pages."""
+        return int(self.numbers[:, 0].sum())
+
+    @property
+    def dirty(self) -> list[int]:
+        """Numbers of the pages with rows that no remote knows."""
+        return list(map(int, np.flatnonzero(self.numbers[:, 1])))
+
+
+class Bounds(Sequence[bytes]):
+    """The order keys at which pages begin, worked out when somebody asks for one."""
+
+    __slots__ = ("_firsts", "_known")
+
+    def __init__(self, firsts: Sequence[str]) -> None:
+        self._firsts = firsts
+        self._known: list[bytes | None] = [None] * len(firsts)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __getitem__(self, number: Any) -> Any:
+        found = self._known[number]
+        if found is None:
+            found = self._known[number] = order_key(self._firsts[number])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The pages in order, and the order keys at which they begin."""
+
+    page_rows: int
+    single_rows: int
+    entries: Entries
+    bounds: Sequence[bytes]
+
+    @classmethod
+    def of(cls, page_rows: int, single_rows: int, entries: Entries) -> "Directory":
+        """Make the directory of these pages."""
+        bounds = Bounds(entries.firsts)
+        # that those of a large table are in order is checked when it is written, not whenever it is opened
+        if len(bounds) <= _CHECKED_PAGES and any(one >= other for one, other in pairwise(bounds)):
+            raise CorruptFileError("the pages of the key table are not in order")
+        return cls(page_rows, single_rows, entries, bounds)
+
+    def page_of(self, key: str) -> int:
+        """Number of the page a key belongs to; -1 when it stands before the first page."""
+        return bisect_right(self.bounds, order_key(key)) - 1 if self.entries else -1
+
+
+def encode_directory(page_rows: int, single_rows: int, entries: Entries) -> bytes:
     """Write a directory, with its own digest in front."""
-    numbers = zip(*(_numbers(entry) for entry in entries), strict=True) if entries else [()] * len(_FIELDS)
     body = b"".join(
         [
             _COUNTS.pack(page_rows, single_rows, len(entries)),
-            *(entry.hot.digest + entry.cold.digest for entry in entries),
-            pack_keys([entry.first.encode() for entry in entries]),
-            *(pack_column(column(values, len(entries))) for values in numbers),
+            entries.digests,
+            pack_keys([first.encode() for first in entries.firsts]),
+            *(pack_column(entries.numbers[:, field]) for field in range(len(_FIELDS))),
         ]
     )
     return _HEADER.pack(_MAGIC, _VERSION, digest(body)) + body
 
 
-def decode_directory(data: Buffer) -> tuple[int, int, list[PageEntry]]:
+def decode_directory(data: Buffer) -> tuple[int, int, Entries]:
     """Read a directory: rows of a page, rows of a single page, entries."""
     reader = Reader(data)
     found: tuple[Any, ...] = reader.unpack(_HEADER)
@@ -69,7 +173,7 @@ def decode_directory(data: Buffer) -> tuple[int, int, list[PageEntry]]:
     reader.finish()
     if not 1 <= page_rows <= single_rows <= MAX_PAGE_ROWS:
         raise CorruptFileError(f"pages of {page_rows} and {single_rows} rows are impossible")
-    return page_rows, single_rows, list(_entries(keys, columns, bytes(digests)))
+    return page_rows, single_rows, Entries(_texts(keys), _checked(np.stack(columns, axis=1)), bytes(digests))
 
 
 def _numbers(entry: PageEntry) -> Sequence[int]:
@@ -77,15 +181,15 @@ def _numbers(entry: PageEntry) -> Sequence[int]:
     return entry.rows, entry.pending, hot.object, hot.offset, hot.length, cold.object, cold.offset, cold.length
 
 
-def _entries(keys: list[bytes], columns: list[Column], digests: bytes) -> Iterable[PageEntry]:
-    for number, (key, *values) in enumerate(zip(keys, *(found.tolist() for found in columns), strict=True)):
-        rows, pending, *at = values
-        if not 1 <= rows <= MAX_PAGE_ROWS or pending > rows:
-            raise CorruptFileError(f"a page announces {rows} rows, {pending} of them pending")
-        start = 2 * _DIGEST * number
-        hot, cold = digests[start : start + _DIGEST], digests[start + _DIGEST : start + 2 * _DIGEST]
-        try:
-            first = key.decode()
-        except UnicodeDecodeError as error:
-            raise CorruptFileError(f"a key is no UTF-8 text: {error}") from error
-        yield PageEntry(first, rows, pending, PageRef(at[0], at[1], at[2], hot), PageRef(at[3], at[4], at[5], cold))
+def _checked(numbers: Column) -> Column:
+    rows, pending = numbers[:, 0], numbers[:, 1]
+    for number in np.flatnonzero((rows < 1) | (rows > MAX_PAGE_ROWS) | (pending > rows)).tolist():
+        raise CorruptFileError(f"a page announces {rows[number]} rows, {pending[number]} of them pending")
+    return numbers
+
+
+def _texts(keys: list[bytes]) -> list[str]:
+    try:
+        return [key.decode() for key in keys]
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"a key is no UTF-8 text: {error}") from error

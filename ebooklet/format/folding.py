@@ -15,7 +15,7 @@ class Pages(Protocol):
     """A table as it was before the change."""
 
     @property
-    def pages(self) -> tuple[PageEntry, ...]:
+    def pages(self) -> Sequence[PageEntry]:
         """What is known about each page."""
 
     @property

@@ -18,6 +18,7 @@ KNOWN_ROWS = 1 << 16
 _SHIFT = 16  # a place is the number of a page and, in the lower 16 bits, that of a row in it
 _MASK = (1 << _SHIFT) - 1
 _NOWHERE = -1
+_FEW = 4  # keys that are found one by one
 
 Places = npt.NDArray[np.int64]
 
@@ -68,8 +69,14 @@ class Lookup:
 
     def columns(self, keys: Sequence[str]) -> tuple[Column, npt.NDArray[np.bool_]]:
         """Return what the pages say about keys, a row of `HOT_NUMBERS` for each, and which keys there are."""
-        places, pages = self.find_many(keys)
         out = np.zeros((len(keys), len(HOT_NUMBERS)), dtype=np.uint64)
+        if len(keys) <= _FEW:
+            found = [self.find(key) for key in keys]
+            for position, one in enumerate(found):
+                if one is not None:
+                    out[position] = one[1].numbers[one[2]]
+            return out, np.array([one is not None for one in found], dtype=np.bool_)
+        places, pages = self.find_many(keys)
         numbers = places >> _SHIFT
         order = np.argsort(numbers, kind="stable")
         held, starts = np.unique(numbers[order], return_index=True)

@@ -8,7 +8,6 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress, pairwise
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from ebooklet.errors import CorruptFileError
 from ebooklet.format.checksum import digest
 from ebooklet.format.columns import Column
-from ebooklet.format.directory import PageEntry, decode_directory, encode_directory
+from ebooklet.format.directory import Bounds, Directory, Entries, PageEntry, decode_directory, encode_directory
 from ebooklet.format.folding import fold
 from ebooklet.format.lookup import Lookup
 from ebooklet.format.order import order_key, prefix_bounds
@@ -98,28 +97,6 @@ class _Pages:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """The pages in order, and the order keys at which they begin."""
-
-    page_rows: int
-    single_rows: int
-    entries: tuple[PageEntry, ...]
-    bounds: tuple[bytes, ...]
-
-    @classmethod
-    def of(cls, page_rows: int, single_rows: int, entries: Iterable[PageEntry]) -> "_Directory":
-        entries = tuple(entries)
-        bounds = tuple(order_key(entry.first) for entry in entries)
-        if any(one >= other for one, other in pairwise(bounds)):
-            raise CorruptFileError("the pages of the key table are not in order")
-        return cls(page_rows, single_rows, entries, bounds)
-
-    def page_of(self, key: str) -> int:
-        """Number of the page a key belongs to; -1 when it stands before the first page."""
-        return bisect_right(self.bounds, order_key(key)) - 1 if self.bounds else -1
-
-
 _T = TypeVar("_T")
 _key = attrgetter("key")
 _Layer = dict[str, Row | None]
@@ -149,7 +126,7 @@ class Table:
     __slots__ = ("_count", "_directory", "_layers", "_lookup", "_pages")
 
     def __init__(
-        self, directory: _Directory, pages: _Pages, layers: tuple[_Layer, ...] = (), lookup: Lookup | None = None
+        self, directory: Directory, pages: _Pages, layers: tuple[_Layer, ...] = (), lookup: Lookup | None = None
     ) -> None:
         self._directory = directory
         self._pages = pages
@@ -170,7 +147,7 @@ class Table:
         read : callable, optional
             Reads the pages that `flushed` will write.
         """
-        return cls(_Directory.of(page_rows, max(single_rows, page_rows), ()), _Pages(read or _no_reader))
+        return cls(Directory.of(page_rows, max(single_rows, page_rows), Entries.of([])), _Pages(read or _no_reader))
 
     @classmethod
     def load(cls, directory: bytes, read: Read) -> "Table":
@@ -182,7 +159,7 @@ class Table:
             If the directory is damaged; the same for a page, when it is read.
         """
         page_rows, single_rows, entries = decode_directory(directory)
-        return cls(_Directory.of(page_rows, single_rows, entries), _Pages(read))
+        return cls(Directory.of(page_rows, single_rows, entries), _Pages(read))
 
     def with_reader(self, read: Read) -> "Table":
         """Return the same table, whose pages are read in another way."""
@@ -249,7 +226,7 @@ class Table:
     def __len__(self) -> int:
         if self._count is None:
             changes = self.overlay()
-            total = sum(entry.rows for entry in self._directory.entries)
+            total = self._directory.entries.rows
             replaced = int(self._lookup.columns(list(changes))[1].sum())
             self._count = total - replaced + sum(row is not None for row in changes.values())
         return self._count
@@ -287,13 +264,12 @@ class Table:
             for row in changes.values()
             if row is not None and is_pending(row)
         ]
-        dirty = [number for number, entry in enumerate(self.pages) if entry.pending]
 
         def stored(number: int) -> list[Row]:
             rows = self.rows_of_page(number, cold=cold)
             return [row for row in rows if is_pending(row) and row.key not in changes]
 
-        return self._merged(above, dirty, stored, _key)
+        return self._merged(above, self._directory.entries.dirty, stored, _key)
 
     def totals(self, prefix: str = "") -> Totals:
         """Count the values whose keys begin with `prefix`, and their bytes; rows marked as deleted do not count."""
@@ -342,7 +318,7 @@ class Table:
     # ---- pages ---------------------------------------------------------------------------------------------------
 
     @property
-    def pages(self) -> tuple[PageEntry, ...]:
+    def pages(self) -> Sequence[PageEntry]:
         """What the directory says about each page."""
         return self._directory.entries
 
@@ -411,8 +387,10 @@ class Table:
         """
         directory = self._directory
         if self._layers:
-            entries = fold(self, self.overlay(), directory.single_rows, write, write_cold or write)
-            directory = _Directory.of(directory.page_rows, directory.single_rows, entries)
+            entries = Entries.of(fold(self, self.overlay(), directory.single_rows, write, write_cold or write))
+            if any(one >= other for one, other in pairwise(Bounds(entries.firsts))):
+                raise CorruptFileError("the pages of the key table are not in order")
+            directory = Directory.of(directory.page_rows, directory.single_rows, entries)
         table = Table(directory, self._pages)
         return table, encode_directory(directory.page_rows, directory.single_rows, directory.entries)
 

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ebooklet.format.booklet_layout import Read
-from ebooklet.format.checksum import extend_crc32c, readable
+from ebooklet.format.checksum import crc32c, extend_crc32c, readable
 from ebooklet.format.columns import Column
 from ebooklet.format.pages import CRC, DELETED, LENGTH, OFFSET
 
 GAP = 8 << 10
 PORTION = 2 << 20
+_FEW = 4  # values that are read one by one
 
 Damaged = Callable[[str, int | None], None]
 _Numbers = npt.NDArray[np.int64]
@@ -98,6 +99,11 @@ def read_payloads(
     list
         Payloads, None where there is none.
     """
+    if len(keys) <= _FEW:
+        known = zip(keys, numbers.tolist(), there.tolist(), strict=True)
+        return [
+            _read_one(read, size, key, row, damaged) if has and not row[DELETED] else None for key, row, has in known
+        ]
     found: list[bytes | memoryview | None] = [None] * len(keys)
     positions = np.flatnonzero(there & (numbers[:, DELETED] == 0))
     offsets, lengths = numbers[positions, OFFSET], numbers[positions, LENGTH]
@@ -108,6 +114,15 @@ def read_payloads(
     for portion in portions(offsets, lengths, positions):
         _read_portion(read, portion, keys, checksums, found, damaged)
     return found
+
+
+def _read_one(read: Read, size: int, key: str, row: Sequence[int], damaged: Damaged) -> bytes:
+    offset, length = row[OFFSET], row[LENGTH]
+    data = read(length, offset) if offset + length <= size else b""
+    if len(data) != length or crc32c(key.encode(), data) != row[CRC]:
+        left = len(data) if offset + length <= size else max(0, size - offset)
+        damaged(key, left if left < length else None)
+    return data
 
 
 def _read_portion(
