@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
 from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment
-from ebooklet.stores.addressing import is_aws
 from ebooklet.stores.body import IncompleteBodyError
 from ebooklet.stores.pool import is_untrusted, untrusted
 from ebooklet.stores.retry import TransientError
 from ebooklet.stores.translate import Answer, error_of, is_transient
 from ebooklet.stores.transport import refused
 
+_PROBE = "any"
 _WAYS_OUT = (
     "give access_key_id= and access_key=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose profile=, "
     "or read public data with anonymous=True"
@@ -73,18 +74,53 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
 
 
 def settings_of(access: S3Access, credentials: Credentials | None) -> Settings:
-    """What boto3 makes of configuration, profile and chain; a client is made to ask it, and sends nothing."""
+    """What boto3 makes of configuration, profile, chain and AWS's rules: it prepares a request, which is not sent."""
+    place = f"s3://{access.bucket}"
     client = make_client(access, credentials)
     try:
-        endpoint, region = str(client.meta.endpoint_url), str(client.meta.region_name)
-        style = (client.meta.config.s3 or {}).get("addressing_style")
+        url, region = _prepared(client, access.bucket, place)
         found = None if client.meta.config.signature_version is _unsigned() else client._request_signer._credentials
         verify = client._endpoint.http_session._verify
     finally:
         client.close()
-    virtual = style != "path" if is_aws(endpoint) else style == "virtual"
-    keys = None if found is None else _keys_of(found, f"s3://{access.bucket}")
-    return Settings(endpoint, "us-east-1" if region == "aws-global" else region, virtual, keys, verify)
+    parts = urlsplit(url)
+    virtual = parts.netloc.startswith(f"{access.bucket}.")
+    host = parts.netloc.removeprefix(f"{access.bucket}.") if virtual else parts.netloc
+    path = parts.path.removesuffix(f"/{_PROBE}")
+    path = path if virtual else path.removesuffix(f"/{access.bucket}")
+    return Settings(
+        endpoint=f"{parts.scheme}://{host}{path}",
+        region=region,
+        virtual=virtual,
+        keys=None if found is None else _keys_of(found, place),
+        verify=verify,
+    )
+
+
+class _PreparedError(Exception):
+    """Carries a request of botocore that is not to be sent."""
+
+    def __init__(self, request: Any) -> None:
+        super().__init__("prepared")
+        self.request = request
+
+
+def _prepared(client: Any, bucket: str, place: str) -> tuple[str, str]:
+    """Where botocore would send a request for an object, and the region it would sign for."""
+
+    def stop(request: Any, **_: Any) -> None:
+        raise _PreparedError(request)
+
+    client.meta.events.register("before-send.s3.HeadObject", stop)
+    try:
+        client.head_object(Bucket=bucket, Key=_PROBE)
+    except _PreparedError as prepared:
+        request = prepared.request
+    except foreign_errors() as error:
+        failure = failure_of(error, place)
+        raise (failure.error if isinstance(failure, TransientError) else failure) from error
+    signed = str(request.headers.get("Authorization", b"")).partition("Credential=")[2].split("/")
+    return str(request.url), signed[2] if len(signed) > 2 else str(client.meta.region_name)
 
 
 def _unsigned() -> Any:

@@ -58,6 +58,9 @@ class Pool:
         proxy = proxy_for(url)
         if urlsplit(url).scheme == "https" or (proxy or "").startswith("https:"):
             options["ssl_context"] = _tls_context(verify)
+        else:  # a redirection may still lead to https
+            options |= {"cert_reqs": "CERT_NONE" if verify is False else "CERT_REQUIRED"}
+            options |= {"ca_certs": verify} if isinstance(verify, str) else {}
         self._hosts: dict[str, HTTPConnectionPool] = {}
         self._forwarded = proxy is not None and urlsplit(url).scheme == "http"
         self._manager: PoolManager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)

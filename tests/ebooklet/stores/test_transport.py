@@ -155,6 +155,25 @@ class TestWhereTo:
         stores().put("x", b"")
         assert aws.seen[0].target == "/lab/x"
 
+    @pytest.mark.parametrize(
+        ("text", "host"),
+        [
+            ("use_dualstack_endpoint = true\nregion = eu-west-1\n", "lab.s3.dualstack.eu-west-1.amazonaws.com"),
+            ("use_fips_endpoint = true\nregion = us-east-1\n", "lab.s3-fips.us-east-1.amazonaws.com"),
+            ("region = cn-north-1\n", "lab.s3.cn-north-1.amazonaws.com.cn"),
+            ("region = us-east-1\ns3 =\n  use_accelerate_endpoint = true\n", "lab.s3-accelerate.amazonaws.com"),
+        ],
+    )
+    def test_special_servers_of_aws(
+        self, stores: Stores, company: WebProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, host: str
+    ) -> None:
+        (tmp_path / "config").write_text(f"[default]\n{text}")
+        monkeypatch.setenv("HTTPS_PROXY", company.url)
+        company.refuse = 403
+        with pytest.raises(RemoteConnectionError):
+            stores().put("x", b"")
+        assert company.seen[0][1] == f"{host}:443"
+
     @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
     def test_the_region_of_the_environment(
         self, aws: Scripted, stores: Stores, monkeypatch: pytest.MonkeyPatch, name: str

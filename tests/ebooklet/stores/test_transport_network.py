@@ -138,6 +138,13 @@ class TestCertificates:
         with pytest.raises(RemoteConnectionError, match="not trusted"):
             stores(secure.url.replace("127.0.0.1", "localhost"), verify=str(authority.file)).put("x", b"")
 
+    def test_a_redirection_to_https_is_checked_too(self, web: Scripted, secure: Scripted, authority: Authority) -> None:
+        web.answer = lambda seen: Reply(302, headers={"Location": f"{secure.url}{seen.target}"})
+        secure.answer = lambda _: Reply(200, b"hello")
+        assert HttpStore(f"{web.url}/x", "x", verify=str(authority.file)).get("x").body == b"hello"
+        with pytest.raises(RemoteConnectionError, match="not trusted"):
+            HttpStore(f"{web.url}/x", "x", retries=0).get("x")
+
     @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
     def test_checking_may_be_switched_off(self, secure: Scripted, stores: Stores) -> None:
         stores(secure.url, verify=False).put("x", b"")
