@@ -93,7 +93,7 @@ def unshuffle(data: Array, width: int) -> Array:
 
 def _spec(codec: BlockCodec) -> tuple[Any, ...]:
     kind = _KINDS.get(codec.dtype.kind, _OPAQUE)
-    if codec.dtype.itemsize < 4 and kind == _FLOAT or codec.dtype.itemsize > 8:
+    if (codec.dtype.itemsize < 4 and kind == _FLOAT) or codec.dtype.itemsize > 8:
         kind = _OPAQUE
     return kind, codec.dtype.itemsize, codec.width, codec.level, codec.chunk_shape, codec.block_shape
 
