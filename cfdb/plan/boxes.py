@@ -6,7 +6,7 @@ their cross product is made in portions, by NumPy and without an object per chun
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from math import prod
 
 import numpy as np
@@ -187,9 +187,8 @@ def _of_run(slot: int, count: int, out: int, length: int) -> Integers:
     if first == last:
         return np.array(((first,), (slot - first * length,), (count,), (out,)), np.int64)
     if last - first < FEW:
-        starts = [slot, *range((first + 1) * length, slot + count, length)]
-        ends = [*starts[1:], slot + count]
-        parts = [(at // length, at % length, end - at, at - slot + out) for at, end in zip(starts, ends, strict=True)]
+        edges = [slot, *range((first + 1) * length, slot + count, length), slot + count]
+        parts = [(at // length, at % length, end - at, at - slot + out) for at, end in pairwise(edges)]
         return np.array(parts, np.int64).T
     chunks = np.arange(first, last + 1, dtype=np.int64)
     begins = chunks * length

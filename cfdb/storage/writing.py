@@ -98,5 +98,5 @@ class ArrayWriter:
                     full = self.access.cells(part.key, payloads.get(part.key))
                     full[part.chunk_selection] = cells
                 chunks.append(full)
-                logical.append(cells if part.fills_chunk else full[(*grid.logical(part.index), ...)])
+                logical.append(full if part.fills_chunk else full[(*grid.logical(part.index), ...)])
             self.access.store.set_many(encode_chunks(self.access.pipeline, keys, chunks, logical))
