@@ -253,8 +253,8 @@ def test_python_calls_for_every_chunk_are_few(
         with closing(BookletStore(WorkingCopy.open(None, "n"))) as store:
             array = _array(store, shape)
             array.write(array.everything(), values)
-            work(array, values)
             store.commit()
+            work(array, values)
             counted.append(calls_of(partial(work, array, values)))
     assert (counted[1] - counted[0]) / (SIZES[1] ** 3 - SIZES[0] ** 3) <= most
 
