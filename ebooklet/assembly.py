@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ebooklet.changes import format_bytes
 from ebooklet.edits import Edits
 from ebooklet.errors import FileFormatError, LockTimeoutError, OfflineError, RemoteMissingError, UnsupportedFormatError
 from ebooklet.kept_pages import KeptPages
@@ -25,6 +24,7 @@ from ebooklet.loading import Loader
 from ebooklet.local.serializers import NAMES
 from ebooklet.local.working_copy import Flag, WorkingCopy
 from ebooklet.publishing import Place, Publisher, check_identity, newest
+from ebooklet.sizes import byte_size
 from ebooklet.sync.version import RemoteVersion, find_version
 from ebooklet.unpublished import Unpublished
 
@@ -233,7 +233,7 @@ class Assembly:
                 nbytes = sum(pack.live_bytes for pack in version.snapshot.packs if pack is not None)
                 log.info(
                     "%s: %d keys, %s, stay readable until the next push replaces them",
-                    self.place.uri, len(version), format_bytes(nbytes),
+                    self.place.uri, len(version), byte_size(nbytes),
                 )  # fmt: skip
             return self._joined(local, version, any_kind=True)
 

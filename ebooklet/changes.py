@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ebooklet.format.table import Row
+from ebooklet.sizes import byte_size
 from ebooklet.times import moment
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Changes:
             counts[_kind(row, there)] += 1
         parts = [f"{number} {kind}" for kind, number in counts.items() if number]
         what = f"{len(self._rows)} change{'s' * (len(self._rows) != 1)} to push to {self._file.remote_uri}"
-        return what + (f": {', '.join(parts)}, {format_bytes(self.nbytes)}" if parts else "")
+        return what + (f": {', '.join(parts)}, {byte_size(self.nbytes)}" if parts else "")
 
     def _table(self) -> list[str]:
         shown = list(zip(self._rows, self._there, strict=True))[:SHOWN]
@@ -178,28 +179,12 @@ class Changes:
         lines = [f"  {'key':<{width}}  {'change':<7}  {'size':>9}  since (UTC)"]
         for row, there in shown:
             key = row.key if len(row.key) <= width else row.key[: width - 3] + "..."
-            size = "" if row.deleted else format_bytes(_size(row))
+            size = "" if row.deleted else byte_size(_size(row))
             since = moment(row.timestamp).strftime("%Y-%m-%d %H:%M:%S")
             lines.append(f"  {key:<{width}}  {_kind(row, there):<7}  {size:>9}  {since}")
         if len(self._rows) > SHOWN:
             lines.append(f"  ... and {len(self._rows) - SHOWN} more")
         return lines
-
-
-def format_bytes(number: int) -> str:
-    """Write a number of bytes for people.
-
-    Examples
-    --------
-    >>> format_bytes(999), format_bytes(16_000_000)
-    ('999 B', '16.0 MB')
-    """
-    size = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{number} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _kind(row: Row, there: Row | None) -> Kind:

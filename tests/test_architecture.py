@@ -38,7 +38,7 @@ FLOORS = {
         ["stores"],
         ["plan"],
         ["format"],
-        ["uri", "errors", "times"],
+        ["uri", "errors", "times", "sizes"],
     ],
 }
 # The only modules that may import these packages; `None` stands for "nobody".
@@ -58,6 +58,7 @@ SINGLE_IMPORTERS = {
 CFDB_TO_EBOOKLET = {
     "cfdb",
     "cfdb.display.progress",
+    "cfdb.display.units",
     "cfdb.opening",
     "cfdb.opening_remote",
     "cfdb.storage.booklet_store",

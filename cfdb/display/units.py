@@ -4,9 +4,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from ebooklet.sizes import byte_size
+
+__all__ = ["byte_size", "columns", "count", "cut", "part", "since", "terminal_width"]
+
 SMALLEST_WIDTH = 60
 WIDEST = 100
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def terminal_width() -> int:
@@ -15,26 +18,6 @@ def terminal_width() -> int:
     Without a terminal (a pipe, a notebook) it is 100, or what the environment variable ``COLUMNS`` says.
     """
     return max(SMALLEST_WIDTH, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
-
-
-def byte_size(nbytes: float) -> str:
-    """Write a number of bytes with three significant digits and a decimal unit.
-
-    Examples
-    --------
-    >>> byte_size(0), byte_size(999), byte_size(12_300), byte_size(1_740_000)
-    ('0 B', '999 B', '12.3 kB', '1.74 MB')
-    """
-    size = float(nbytes)
-    unit = 0
-    # 999.5 would be written as 1000 of its unit
-    while abs(size) >= 999.5 and unit < len(_UNITS) - 1:
-        size /= 1000
-        unit += 1
-    if unit == 0:
-        return f"{size:.0f} {_UNITS[0]}"
-    digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
-    return f"{size:.{digits}f} {_UNITS[unit]}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -86,7 +86,7 @@ def test_printing_says_what_matters(conn: StoreConnection, tmp_path: Path) -> No
         db["a"] = "x" * 2000
         del db["b"]
         text = str(db.changes())
-        assert text.splitlines()[0] == "2 changes to push to memory://store/db.blt: 1 changed, 1 deleted, 2.0 kB"
+        assert text.splitlines()[0] == "2 changes to push to memory://store/db.blt: 1 changed, 1 deleted, 2.00 kB"
         assert "since" in text
         assert repr(db.changes()).startswith("<Changes: 2 changes to push")
         db.update({"long " * 30: 1, **{f"k{n}": n for n in range(50)}})
