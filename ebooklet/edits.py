@@ -6,7 +6,7 @@ replaces the remote, metadata that wait for a push, guards, and the journal of a
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -165,6 +165,27 @@ class Edits:
             if next(self._local.pending(cold=False), None) is None:
                 self._local.set_state(GUARDS_STATE, None)
             self.rest_on(result.version.cached)
+            self._local.commit()
+
+    def take_over_moves(self, moves: Mapping[str, tuple[int, int]], version: RemoteVersion) -> None:
+        """Rest on a version that a compaction made of the one the edits were based on.
+
+        Parameters
+        ----------
+        moves
+            By key, the version a local copy of its value carried, and the one it carries from now on.
+        version
+            The version.
+        """
+        with self._writing:
+            self._follow(version)
+            held = self._local.rows(list(moves))
+            self._local.update_rows(
+                replace(row, version=moves[row.key][1])
+                for row in held
+                if row is not None and not row.deleted and row.version == moves[row.key][0]
+            )
+            self.rest_on(version.cached)
             self._local.commit()
 
     def forget_metadata(self, data: bytes | None) -> None:

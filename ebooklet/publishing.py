@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from ebooklet.connection import Connection, as_connection
@@ -13,8 +13,10 @@ from ebooklet.errors import OfflineError, PushError, RemoteMissingError, StoreEr
 from ebooklet.kept_pages import KeptPages
 from ebooklet.loading import Loader
 from ebooklet.local.working_copy import WorkingCopy
+from ebooklet.plan.compact import CompactPlan
 from ebooklet.progress import Progress, reporting
 from ebooklet.stores.wrappers import CountingStore
+from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import OnConflict, PushOptions
 from ebooklet.sync.copy import copy_database
 from ebooklet.sync.delete import delete_database
@@ -65,6 +67,39 @@ class PushResult:
         if not self.updated:
             return "nothing to push"
         return f"pushed {self.n_keys} keys: {self.n_objects} objects, {self.nbytes} bytes, {self.n_requests} requests"
+
+
+@dataclass(frozen=True, slots=True)
+class CompactResult:
+    """What a compaction did; true when it published a version.
+
+    Attributes
+    ----------
+    plan : CompactPlan
+        What was to be done.
+    updated : bool
+        Whether there is a new version of the remote.
+    n_keys : int
+        Values that were moved; fewer than planned when others changed some meanwhile.
+    nbytes : int
+        Bytes sent.
+    n_requests : int
+        Requests in all.
+    """
+
+    plan: CompactPlan
+    updated: bool = False
+    n_keys: int = 0
+    nbytes: int = 0
+    n_requests: int = 0
+
+    def __bool__(self) -> bool:
+        return self.updated
+
+    def __str__(self) -> str:
+        if not self.updated:
+            return str(self.plan) if not self.plan else "nothing was moved: everything was changed by others meanwhile"
+        return f"{self.plan}; {self.n_keys} were moved with {self.n_requests} requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,45 +157,31 @@ class Publisher:
         self._pages = KeptPages(loader.local)
         self._adopt(base)
 
-    def push(
-        self,
-        *,
-        message: str = "",
-        tag: str | None = None,
-        inline: Iterable[str] | Callable[[], Iterable[str]] = (),
-        num_groups: int | None = None,
-        group_bytes: int | None = None,
-        on_conflict: OnConflict = "raise",
-        progress: Progress = None,
-    ) -> PushResult:
-        """Publish everything pending as one commit."""
+    def push(self, wanted: PushOptions, progress: Progress = None) -> PushResult:
+        """Publish everything pending as one commit.
+
+        Parameters
+        ----------
+        wanted
+            What the caller says about it; what the local file knows is filled in here.
+        progress
+            True, or a function called with the bytes sent and in all.
+        """
         started = time.monotonic()
         store, before = self.place.store, self.place.store.counts.total
-        with reporting(progress, f"push {self.place.uri}") as report:
-            try:
-                taken_up = self.resolve()
-                options = PushOptions(
-                    uuid=self._loader.local.uuid,
-                    kind=self.place.kind,
-                    serializer=self._loader.local.value_serializer,
-                    message=message,
-                    tag=tag,
-                    metadata=self._edits.metadata if self.base else self._edits.first_metadata,
-                    replace=self._edits.replaces,
-                    inline=tuple(inline() if callable(inline) else inline),
-                    group_bytes=group_bytes if group_bytes is not None else self.place.group_bytes,
-                    num_groups=num_groups if num_groups is not None else self.place.num_groups,
-                    guards=self._edits.guards(),
-                    on_conflict=on_conflict,
-                    single_writer=self.place.connection.single_writer,
-                    progress=report,
-                )
-                result = push(store, self.place.key, self._edits, self.base, options)
-            except StoreError as error:
-                raise PushError(
-                    f"the push to {self.place.uri} failed: {error}. Every pending change is kept in "
-                    f"{self._loader.local.name}; push() again"
-                ) from error
+        with reporting(progress, f"push {self.place.uri}") as report, self._failing("push"):
+            taken_up = self.resolve()
+            options = replace(
+                self._filled(wanted),
+                uuid=self._loader.local.uuid,
+                kind=self.place.kind,
+                serializer=self._loader.local.value_serializer,
+                metadata=self._edits.metadata if self.base else self._edits.first_metadata,
+                replace=self._edits.replaces,
+                guards=self._edits.guards(),
+                progress=report,
+            )
+            result = push(store, self.place.key, self._edits, self.base, options)
         self._follow(result.version)
         self.detached = False
         return PushResult(
@@ -172,6 +193,55 @@ class Publisher:
             seconds=time.monotonic() - started,
             version=result.version.snapshot.id.hex(),
         )
+
+    def _filled(self, wanted: PushOptions) -> PushOptions:
+        """What the place says where the caller says nothing."""
+        place = self.place
+        return replace(
+            wanted,
+            group_bytes=wanted.group_bytes if wanted.group_bytes is not None else place.group_bytes,
+            num_groups=wanted.num_groups if wanted.num_groups is not None else place.num_groups,
+            single_writer=place.connection.single_writer,
+        )
+
+    @contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        """Say of an error of the store what became of the pending changes."""
+        try:
+            yield
+        except StoreError as error:
+            raise PushError(
+                f"the {what} to {self.place.uri} failed: {error}. Every pending change is kept in "
+                f"{self._loader.local.name}; {what}() again"
+            ) from error
+
+    def plan_compaction(self, group_bytes: int | None = None) -> CompactPlan:
+        """Plan a compaction of the newest version."""
+        return plan_for(self._newest(), group_bytes=group_bytes or self.place.group_bytes)
+
+    def _newest(self) -> RemoteVersion:
+        version = open_version(self.place.store, self.place.key, None if self.base is None else self.base.cached)
+        check_identity(version, self._loader.local.name, self._loader.local.uuid)
+        self._adopt(version)
+        return version
+
+    def compact(self, wanted: PushOptions, progress: Progress = None) -> CompactResult:
+        """Rewrite objects of the remote of which little is in use, as one commit that changes no value."""
+        store, before = self.place.store, self.place.store.counts.total
+        with reporting(progress, f"compact {self.place.uri}") as report, self._failing("compact"):
+            self.resolve()
+            version = self._newest()
+            options = replace(self._filled(wanted), progress=report)
+            plan = plan_for(version, group_bytes=options.group_bytes)
+            message = wanted.message or f"compacted {len(plan.packs)} objects"
+            result = compact_database(version, plan, replace(options, num_groups=None, message=message))
+        if result and self.base is not None and result.version.snapshot.parent_id == self.base.snapshot.id:
+            columns, _ = self.base.columns([row.key for row in result.rows])
+            old = self.base.versions_of(columns).tolist()
+            moves = {row.key: (was, now) for was, (row, now) in zip(old, result.versions(), strict=True)}
+            self._edits.take_over_moves(moves, result.version)
+            self._follow(result.version)
+        return CompactResult(plan, bool(result), len(result.rows), result.nbytes, store.counts.total - before)
 
     def resolve(self) -> bool:
         """Find out what became of a push that was cut short; True when it had committed."""

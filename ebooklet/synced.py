@@ -13,11 +13,12 @@ from ebooklet.edits import Edits
 from ebooklet.format.table import Row
 from ebooklet.loading import Loader
 from ebooklet.payloads import OnError, Payloads, Write
+from ebooklet.plan.compact import CompactPlan
 from ebooklet.plan.push import plan_push
 from ebooklet.progress import Progress
-from ebooklet.publishing import Publisher, PushResult
+from ebooklet.publishing import CompactResult, Publisher, PushResult
 from ebooklet.stores.wrappers import Counts
-from ebooklet.sync.contract import OnConflict
+from ebooklet.sync.contract import OnConflict, PushOptions
 from ebooklet.sync.version import RemoteVersion
 from ebooklet.times import microseconds
 
@@ -185,17 +186,58 @@ class SyncedFile(Payloads):
         PushError
             If it failed. In either case every pending change is kept and can be pushed again.
         """
-        self._check_writable()
-        self.sync()
-        return self._publisher.push(
+        options = PushOptions(
             message=message,
             tag=tag,
             inline=inline,
             num_groups=num_groups,
             group_bytes=group_bytes,
             on_conflict=on_conflict,
-            progress=progress,
         )
+        self._check_writable()
+        self.sync()
+        return self._publisher.push(options, progress)
+
+    def plan_compaction(self, *, group_bytes: int | None = None) -> CompactPlan:
+        """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
+
+        Parameters
+        ----------
+        group_bytes
+            Size of a new object, 16 MiB by default.
+        """
+        self._check_open()
+        return self._publisher.plan_compaction(group_bytes)
+
+    def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Progress = None) -> CompactResult:
+        """Rewrite objects of the remote of which little is in use, or that are small and many, as one commit.
+
+        No value changes: pending edits stay pending, other writers and readers are not disturbed, and what another
+        commit changes meanwhile is left alone. Objects that are no longer needed stay for older versions until these
+        have expired.
+
+        Parameters
+        ----------
+        message
+            What to say about the new version.
+        group_bytes
+            Size of a new object, 16 MiB by default.
+        progress
+            True for a bar, or a function called with the bytes read and in all.
+
+        Returns
+        -------
+        CompactResult
+            What was done; false when there was nothing to do.
+
+        Raises
+        ------
+        PushError
+            If it failed: the remote is as it was, or compacted; doing it again finds out.
+        """
+        self._check_writable()
+        self.sync()
+        return self._publisher.compact(PushOptions(message=message, group_bytes=group_bytes), progress)
 
     def pull(self, on_conflict: OnConflict = "raise") -> bool:
         """Move to the newest version of the remote and keep pending changes on top; False when there is no newer one.

@@ -210,6 +210,51 @@ class EDataset(Dataset):
         self._structure.check_open()
         return self._store.db.copy_remote(remote_conn, overwrite=overwrite, progress=progress)
 
+    def plan_compaction(self, *, group_bytes: int | None = None) -> Any:
+        """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
+
+        Parameters
+        ----------
+        group_bytes : int, optional
+            Size of a new object, 16 MiB by default.
+        """
+        self._structure.check_open()
+        return self._store.plan_compaction(group_bytes=group_bytes)
+
+    def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Any = None) -> Any:
+        """Rewrite objects of the remote of which little is in use, or that are small and many, as one atomic commit.
+
+        Worth it after many small pushes: readers then need fewer requests. No value changes, pending changes stay
+        pending, and other readers and writers are not disturbed.
+
+        Parameters
+        ----------
+        message : str
+            What to say about the new version.
+        group_bytes : int, optional
+            Size of a new object, 16 MiB by default.
+        progress : bool or callable, optional
+            True for a bar, or a function called with the bytes done and in all.
+
+        Returns
+        -------
+        CompactResult
+            False when there was nothing to do.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import cfdb
+        >>> with cfdb.open_edataset(f"file://{tempfile.mkdtemp()}/t.cfdb", flag="n", cache=None) as ds:
+        ...     for number in range(3):
+        ...         ds[f"t{number}"] = ("x", [1.5, 2.5])
+        ...         pushed = ds.push()
+        ...     print(len(ds.compact().plan.packs), ds["t2"].values)
+        3 [1.5 2.5]
+        """
+        self.sync()
+        return self._store.compact(message=message, group_bytes=group_bytes, progress=progress)
+
     # closing
 
     def close(self) -> None:

@@ -140,6 +140,16 @@ class EBookletStore:
         with translated(), _named(readable):
             return self.db.pull()
 
+    def plan_compaction(self, **options: Any) -> Any:
+        """Plan which objects of the remote to rewrite."""
+        with translated():
+            return self.db.plan_compaction(**options)
+
+    def compact(self, **options: Any) -> Any:
+        """Rewrite objects of the remote, without changing a value."""
+        with translated():
+            return self.db.compact(**options)
+
 
 def _streamed(arriving: Iterator[Arrived]) -> Iterator[Arrived]:
     with translated():

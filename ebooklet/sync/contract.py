@@ -63,8 +63,8 @@ class PushOptions:
         The user's metadata (JSON) if it changed.
     replace : bool
         Whether the new version has nothing but what is pending.
-    inline : sequence of str
-        Keys of small values to keep in the root object, the most important first.
+    inline : sequence of str, or callable
+        Keys of small values to keep in the root object, the most important first, or a function that gives them.
     group_bytes, num_groups
         Size or number of the packed objects.
     order : callable
@@ -91,7 +91,7 @@ class PushOptions:
     tag: str | None = None
     metadata: bytes | None = None
     replace: bool = False
-    inline: Sequence[str] = ()
+    inline: Iterable[str] | Callable[[], Iterable[str]] = ()
     group_bytes: int | None = None
     num_groups: int | None = None
     order: Callable[[str], Any] = order_key
@@ -104,6 +104,10 @@ class PushOptions:
 
     def __post_init__(self) -> None:
         check_on_conflict(self.on_conflict)
+
+    def inline_keys(self) -> tuple[str, ...]:
+        """Return the keys of small values to keep in the root object."""
+        return tuple(self.inline() if callable(self.inline) else self.inline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,21 +107,22 @@ class _Job:
         ]
 
     def _checked(self, row: Row, value: Buffer) -> Found:
-        if _matches(row, value):
+        if matches(row, value):
             return row, value
         log.warning("%s: the value of %r arrived damaged, it is fetched again", self._place, row.key)
         try:
             value = self._read(row.pack, row.offset, row.length + row.tail)
         except Exception as error:
             return row, error
-        if _matches(row, value):
+        if matches(row, value):
             return row, value
         return row, RemoteIntegrityError(
             f"{self._place}: the value of {row.key!r} is damaged: its checksum does not match"
         )
 
 
-def _matches(row: Row, value: Buffer) -> bool:
+def matches(row: Row, value: Buffer) -> bool:
+    """Tell whether payload and tail are what a row describes."""
     payload = value[: row.length] if row.tail else value
     return len(value) == row.length + row.tail and crc32c(row.key.encode(), payload) == row.crc
 

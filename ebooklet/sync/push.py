@@ -63,10 +63,10 @@ def push(
     PushError
         If the outcome is not known. Whatever is raised, every pending change is kept.
     """
-    return _Push(store, key, source, base, options or PushOptions()).run()
+    return Pushing(store, key, source, base, options or PushOptions()).run()
 
 
-class _Push:
+class Pushing:
     """One push, from journal to settlement."""
 
     def __init__(
@@ -94,6 +94,7 @@ class _Push:
         return objects_prefix(self.key, self.uuid)
 
     def run(self) -> PushResult:
+        """Do it."""
         own, reusable = self._take_up()
         options = self.options
         self.pending = Pending(tuple(self.source.pending()), options.guards, options.metadata, options.replace)
@@ -153,7 +154,7 @@ class _Push:
             outcome = self._attempt(change, waiting, uploader, acks)
             if isinstance(outcome, Committed):
                 return self._result(change, outcome.version, attempt + 1)
-            change = self._moved(outcome, change)
+            change = self.moved(outcome.version, change)
             waiting = []
             pause_after_race(attempt)
         raise too_many_races(self.store, self.key)
@@ -222,15 +223,16 @@ class _Push:
     def _inline(self, change: Change) -> dict[str, bytes]:
         """The values that stand in the root object."""
         known = self.base.root.inline if self.base and not change.replace else {}
-        wanted = {*self.options.inline, *known}
+        first = self.options.inline_keys()
+        wanted = {*first, *known}
         rows = [row for row in change.rows if row.key in wanted and row.length + row.tail <= MAX_INLINE]
         new = {row.key: bytes(value) for row, value in zip(rows, self._read(rows), strict=True)}
-        return choose_inline(known, self.options.inline, new, [*(row.key for row in change.rows), *change.removed])
+        return choose_inline(known, first, new, [*(row.key for row in change.rows), *change.removed])
 
-    def _moved(self, lost: Lost, change: Change) -> Change:
+    def moved(self, current: RemoteVersion, change: Change) -> Change:
         """Build on the version that came first, if the pending changes allow it."""
-        self.pending = move(self.pending, self.base, lost.version, self.options.on_conflict)
-        self.base = lost.version
+        self.pending = move(self.pending, self.base, current, self.options.on_conflict)
+        self.base = current
         kept = self.pending.by_key
         return replace(
             change,

@@ -173,12 +173,25 @@ class RemoteVersion:
         """Fetch pages of the table together that are about to be needed."""
         entries = self.table.pages
         refs = [entries[number].hot for number in sorted(numbers) if entries[number].hot.object != INLINE]
-        fetch_pages(refs, self._read_pack, self.pages, THREADS, MAX_PIECE)
+        fetch_pages(refs, self.read_pack, self.pages, THREADS, MAX_PIECE)
 
     def times_and_notes(self, rows: Sequence[Row]) -> list[tuple[int, bytes]]:
         """Return time (microseconds since the epoch) and note of rows, a request for each pack not asked before."""
         with self.damage():
+            self._expect_cold({row.pack for row in rows})
             return [self._cold_of(row.pack).get(row.offset, (0, b"")) for row in rows]
+
+    def _expect_cold(self, numbers: Iterable[int]) -> None:
+        """Fetch times and notes of several packs at the same time."""
+        known = self._cold.keys()
+        packs = self.snapshot.packs
+        wanted = {number: packs[number] for number in sorted(numbers) if number not in known and number < len(packs)}
+        refs = [
+            PageRef(number, pack.cold_offset, pack.cold_length, pack.cold_digest)
+            for number, pack in wanted.items()
+            if pack is not None and pack.cold_length
+        ]
+        fetch_pages(refs, self.read_pack, self.pages, THREADS, MAX_PIECE)
 
     def version_of(self, row: Row) -> int:
         """Return what a local copy of this row's value carries as its version."""
@@ -235,7 +248,7 @@ class RemoteVersion:
         if here:
             yield here
         if asked:
-            yield from fetch(self.plan(asked), self._read_pack, self.place, threads, progress)
+            yield from fetch(self.plan(asked), self.read_pack, self.place, threads, progress)
 
     def inline(self, row: Row) -> bytes | None:
         """Return payload and tail of a value that stands in the root object, None for any other."""
@@ -266,7 +279,8 @@ class RemoteVersion:
             raise RemoteIntegrityError(f"{self.place}: the value of {row.key!r} is in a pack that does not exist")
         return pack.name
 
-    def _read_pack(self, number: int, offset: int, length: int) -> bytes:
+    def read_pack(self, number: int, offset: int, length: int) -> bytes:
+        """Read a piece of a pack."""
         pack = self.snapshot.packs[number] if number < len(self.snapshot.packs) else None
         if pack is None:
             raise RemoteIntegrityError(f"{self.place}: pack {number} does not exist")
@@ -285,7 +299,7 @@ class RemoteVersion:
         if length > MAX_PIECE:
             raise RemoteIntegrityError(f"{self.place}: a piece of the key table announces {length} bytes")
         for _ in range(2):
-            data = self._read_pack(number, offset, length)
+            data = self.read_pack(number, offset, length)
             if digest(data) == check:
                 self.pages[check] = data
                 return data

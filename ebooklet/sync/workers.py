@@ -29,7 +29,7 @@ def completed(jobs: Sequence[Callable[[], T]], threads: int) -> Iterator[tuple[i
     """
     if len(jobs) <= 1 or threads <= 1:
         for number, job in enumerate(jobs):
-            yield number, _attempt(job)
+            yield number, _passed_on(_attempt(job))
         return
     crew = _Crew(jobs)
     workers = [
@@ -39,7 +39,8 @@ def completed(jobs: Sequence[Callable[[], T]], threads: int) -> Iterator[tuple[i
         worker.start()
     try:
         for _ in jobs:
-            yield crew.next_result()
+            number, result = crew.next_result()
+            yield number, _passed_on(result)
         for worker in workers:
             worker.join()
     finally:
@@ -50,12 +51,12 @@ class _Crew(Generic[T]):
     """Threads that take jobs from one list."""
 
     def __init__(self, jobs: Sequence[Callable[[], T]]) -> None:
-        self.results: Queue[tuple[int, T | Exception]] = Queue(_WAITING)
+        self.results: Queue[tuple[int, T | BaseException]] = Queue(_WAITING)
         self.stop = threading.Event()
         self._jobs = enumerate(jobs)
         self._lock = threading.Lock()
 
-    def next_result(self) -> tuple[int, T | Exception]:
+    def next_result(self) -> tuple[int, T | BaseException]:
         """Wait for a result, in short steps so that Ctrl-C is noticed at once on every platform."""
         while True:
             try:
@@ -78,8 +79,15 @@ class _Crew(Generic[T]):
                     continue
 
 
-def _attempt(job: Callable[[], T]) -> T | Exception:
+def _attempt(job: Callable[[], T]) -> T | BaseException:
     try:
         return job()
-    except Exception as error:
+    except BaseException as error:
         return error
+
+
+def _passed_on(result: T | BaseException) -> T | Exception:
+    """Raise what is no plain failure of a job, as if the job had been done by the caller's own thread."""
+    if isinstance(result, BaseException) and not isinstance(result, Exception):
+        raise result
+    return result
