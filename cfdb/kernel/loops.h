@@ -35,6 +35,7 @@ typedef struct {
     void (*widen_u4)(const uint32_t *restrict, int32_t *restrict, size_t, int32_t *, int32_t *);
     void (*widen_i8)(const int64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
     void (*widen_u8)(const uint64_t *restrict, int64_t *restrict, size_t, int64_t *, int64_t *);
+    size_t (*pack[2][5])(const void *, size_t, const Conversion *, double, double, void *); /* by float and codes */
     void (*special[2])(const uint8_t *restrict, size_t, const void *, void *); /* by itemsize: 4, 8 */
     void (*mend[2])(const void *, size_t, Mending *);
     size_t (*count_other[2])(const void *, size_t, uint64_t);

@@ -351,6 +351,42 @@ static PyObject *native_summarise(PyObject *self, PyObject *args)
     return result;
 }
 
+/* (floats, codes, base or None, factor, offset, fill, signed?, lowest, highest) -> how many have no code */
+static PyObject *native_pack_floats(PyObject *self, PyObject *args)
+{
+    PyObject *values, *codes, *base, *result = NULL;
+    Conversion how = {0};
+    unsigned long long fill;
+    int is_signed;
+    double low, high;
+    Py_buffer from, to;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOddKpdd", &values, &codes, &base, &how.factor, &how.offset, &fill, &is_signed, &low,
+                          &high))
+        return NULL;
+    how.fill = fill;
+    how.has_base = base != Py_None;
+    if (how.has_base) how.base = PyFloat_AsDouble(base);
+    if (PyErr_Occurred() || PyObject_GetBuffer(values, &from, PyBUF_C_CONTIGUOUS) < 0) return NULL;
+    if (PyObject_GetBuffer(codes, &to, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) == 0) {
+        const Py_ssize_t size = to.itemsize, n = to.len / to.itemsize;
+        if ((from.itemsize != 4 && from.itemsize != 8) || (size != 1 && size != 2 && size != 4 && size != 8) ||
+            from.len / from.itemsize != n) {
+            PyErr_SetString(PyExc_ValueError, "floats of 4 or 8 bytes are packed into as many integers");
+        } else {
+            const int index = size == 8 ? 4 - is_signed : width_index((int)size);
+            size_t misfits;
+            Py_BEGIN_ALLOW_THREADS
+            misfits = loops->pack[from.itemsize == 8][index](from.buf, (size_t)n, &how, low, high, to.buf);
+            Py_END_ALLOW_THREADS
+            result = PyLong_FromSize_t(misfits);
+        }
+        PyBuffer_Release(&to);
+    }
+    PyBuffer_Release(&from);
+    return result;
+}
+
 static PyObject *reorder(PyObject *args, bool back)
 {
     PyObject *source, *destination, *result = NULL;
@@ -431,6 +467,7 @@ static PyMethodDef methods[] = {
     {"encode_chunks", native_encode_chunks, METH_VARARGS, NULL},
     {"decode_boxes", native_decode_boxes, METH_VARARGS, NULL},
     {"summarise", native_summarise, METH_VARARGS, NULL},
+    {"pack_floats", native_pack_floats, METH_VARARGS, NULL},
     {"shuffle", native_shuffle, METH_VARARGS, NULL},
     {"unshuffle", native_unshuffle, METH_VARARGS, NULL},
     {"use_instructions", native_use_instructions, METH_VARARGS, NULL},

@@ -77,6 +77,36 @@ def summarise(values: Array) -> Summary:
     return Summary(valid, missing, low, high, value, rest if math.isfinite(value) else 0.0)
 
 
+def pack_floats(values: Array, codes: np.dtype[Any], conversion: Conversion) -> tuple[Array, int]:
+    """Turn floats into codes in one pass: what `cfdb.format.packing.Packing.pack_floats` does in several.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64
+    codes : np.dtype
+        Integer type of the codes.
+    conversion : Conversion
+        How the codes become floats again. Its `fill` stands for what has no code; 0 does when that is None.
+
+    Returns
+    -------
+    ndarray, int
+        The codes, and how many values have none.
+    """
+    if values.dtype.str not in ("<f4", "<f8") or codes.kind not in "iu":
+        raise ValueError(f"values of {values.dtype} cannot be packed into {codes}")
+    limits = np.iinfo(codes)
+    low, high = float(limits.min), float(limits.max)
+    if high > limits.max:
+        high = float(np.nextafter(high, 0))
+    fill = 0 if conversion.fill is None else conversion.fill
+    far = conversion.base is not None and abs(conversion.base) >= 2**50
+    out = np.empty(values.shape, np.int64 if far and codes.itemsize < 8 else codes)
+    how = (conversion.base, conversion.factor, conversion.offset, fill % 2**64)
+    misfits: int = _native.pack_floats(np.ascontiguousarray(values), out, *how, out.dtype.kind == "i", low, high)
+    return out.astype(codes, copy=False), misfits
+
+
 def shuffle(data: Array, width: int) -> Array:
     """Put all first bytes of the cells first, then all second bytes, and so on."""
     out = np.empty_like(data)

@@ -9,9 +9,9 @@
 static inline int64_t low_bits(double whole)
 {
     const double moved = whole + ROUNDING;
-    int64_t word;
+    uint64_t word;
     memcpy(&word, &moved, 8);
-    return word - 0x4338000000000000;
+    return (int64_t)(word - 0x4338000000000000);
 }
 #endif
 
@@ -442,6 +442,45 @@ DEFINE_UNPACKS(u2, uint16_t)
 DEFINE_UNPACKS(u4, uint32_t)
 DEFINE_UNPACKS(u8, uint64_t)
 
+/* ---- floats to packed codes: see cfdb.format.packing.Packing.pack_floats; returns how many have no code ---- */
+
+#define RINT_SMALL(x) (((x) + ROUNDING) - ROUNDING) /* below 2**51; what is larger has no small code anyway */
+#define RINT_ANY(x) ((x) < 0 ? -RINT_SIZE(fabs(x)) : RINT_SIZE(fabs(x)))
+#define RINT_SIZE(size) ((size) < 0x1p52 ? ((size) + 0x1p52) - 0x1p52 : (size))
+#define WORD_SMALL(x, fits) ((uint64_t)low_bits(x))
+#define WORD_SIGNED(x, fits) ((uint64_t)(int64_t)((fits) ? (x) : 0.0))
+#define WORD_UNSIGNED(x, fits) ((uint64_t)((fits) ? (x) : 0.0))
+
+#define DEFINE_PACK(NAME, VALUE, CELL, RINT, WORD_OF)                                                                  \
+    LOOP size_t ISA(pack_##NAME)(const void *values, size_t n, const Conversion *how, double low, double high,         \
+                                 void *cells)                                                                          \
+    {                                                                                                                  \
+        const VALUE *restrict x = values;                                                                              \
+        CELL *restrict out = cells;                                                                                    \
+        const double before = how->has_base ? 0.0 : how->offset, after = how->has_base ? how->base : 0.0;              \
+        const double factor = how->factor;                                                                             \
+        const uint64_t fill = how->fill;                                                                               \
+        uint64_t misfits = 0;                                                                                          \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            const double scaled = ((double)x[i] - before) * factor;                                                    \
+            const double code = RINT(scaled) - after;                                                                  \
+            const uint64_t fits = 0 - (uint64_t)((code >= low) & (code <= high));                                      \
+            out[i] = (CELL)((WORD_OF(code, fits) & fits) | (fill & ~fits));                                            \
+            misfits += 1 + fits;                                                                                       \
+        }                                                                                                              \
+        return (size_t)misfits;                                                                                        \
+    }
+
+#define DEFINE_PACKS(NAME, CELL, RINT, WORD_OF)                                                                        \
+    DEFINE_PACK(f4_##NAME, float, CELL, RINT, WORD_OF)                                                                 \
+    DEFINE_PACK(f8_##NAME, double, CELL, RINT, WORD_OF)
+
+DEFINE_PACKS(1, uint8_t, RINT_SMALL, WORD_SMALL)
+DEFINE_PACKS(2, uint16_t, RINT_SMALL, WORD_SMALL)
+DEFINE_PACKS(4, uint32_t, RINT_SMALL, WORD_SMALL)
+DEFINE_PACKS(i8, uint64_t, RINT_ANY, WORD_SIGNED)
+DEFINE_PACKS(u8, uint64_t, RINT_ANY, WORD_UNSIGNED)
+
 /* ---- byte shuffle ---- */
 
 #define DEFINE_SHUFFLE(NAME, CODE)                                                                                     \
@@ -600,6 +639,8 @@ static const Loops ISA(loops) = {
     ISA(widen_u4),
     ISA(widen_i8),
     ISA(widen_u8),
+    {{ISA(pack_f4_1), ISA(pack_f4_2), ISA(pack_f4_4), ISA(pack_f4_i8), ISA(pack_f4_u8)},
+     {ISA(pack_f8_1), ISA(pack_f8_2), ISA(pack_f8_4), ISA(pack_f8_i8), ISA(pack_f8_u8)}},
     {ISA(special_4), ISA(special_8)},
     {ISA(mend_4), ISA(mend_8)},
     {ISA(count_other_4), ISA(count_other_8)},
