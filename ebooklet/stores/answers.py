@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
-from ebooklet.stores.body import http_date, read_bounded
+from ebooklet.stores.body import count_in, http_date, read_bounded
 from ebooklet.stores.s3_xml import LONGEST, NotXMLError, parsed
 from ebooklet.stores.translate import Answer
 
@@ -43,8 +43,7 @@ class RefusedError(Exception):
 
 def length_of(reply: "BaseHTTPResponse") -> int | None:
     """Length of the body, if the server tells."""
-    text = reply.headers.get("content-length", "")
-    return int(text) if text.isdigit() else None
+    return count_in(reply.headers.get("content-length"))
 
 
 def document_of(reply: "BaseHTTPResponse", longest: int = LONGEST) -> Element:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ebooklet.errors import ShortObjectError, StoreError
@@ -11,7 +11,8 @@ from ebooklet.errors import ShortObjectError, StoreError
 PIECE = 1 << 20
 # Memory that is asked for in one piece is filled without a copy; until bytes arrive it is only an address.
 LARGEST_PIECE = 64 << 20
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 Read = Callable[[int], bytes]
 
@@ -27,6 +28,17 @@ class ByteRange:
     start: int
     length: int
     total: int | None
+
+
+def count_in(text: str | None) -> int | None:
+    """A number of bytes as a server wrote it, or None if it is none.
+
+    Examples
+    --------
+    >>> count_in("12"), count_in("-1"), count_in("9" * 5000)
+    (12, None, None)
+    """
+    return int(text) if text and _COUNT.fullmatch(text) else None
 
 
 def parse_content_range(text: str | None) -> ByteRange | None:
@@ -110,6 +122,12 @@ def read_range(
     return read_exactly(read, length)
 
 
+def check_whole(status: int, place: str) -> None:
+    """Refuse a part of an object where all of it was asked for."""
+    if status == 206:
+        raise StoreError(f"{place}: the server sent a part of the object, and was asked for all of it")
+
+
 def skip(read: Read, length: int) -> None:
     """Pass over `length` bytes of a server that sends more than it was asked for."""
     while length:
@@ -131,9 +149,10 @@ def http_date(headers: Mapping[str, str], name: str) -> datetime | None:
     if not text:
         return None
     try:
-        return parsedate_to_datetime(text)
-    except ValueError:
+        found = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def bare_etag(text: str | None) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
 from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment
-from ebooklet.stores.body import IncompleteBodyError
+from ebooklet.stores.body import IncompleteBodyError, count_in
 from ebooklet.stores.pool import is_untrusted, untrusted
 from ebooklet.stores.retry import TransientError
 from ebooklet.stores.translate import Answer, error_of, is_transient
@@ -181,10 +181,10 @@ def _no_expect(request: Any, **_: Any) -> None:
 def _whole_or_nothing(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     # botocore takes a listing that was cut short for the whole one.
     body = response_dict["body"]
-    announced = response_dict["headers"].get("content-length", "")
-    if operation_model.http["method"] == "HEAD" or not isinstance(body, bytes) or not announced.isdigit():
+    announced = count_in(response_dict["headers"].get("content-length"))
+    if operation_model.http["method"] == "HEAD" or not isinstance(body, bytes) or announced is None:
         return
-    if response_dict["status_code"] not in {204, 304} and len(body) < int(announced):
+    if response_dict["status_code"] not in {204, 304} and len(body) < announced:
         raise IncompleteBodyError(f"the answer ended after {len(body)} of {announced} bytes")
 
 

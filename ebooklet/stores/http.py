@@ -15,6 +15,8 @@ from ebooklet.errors import (
 from ebooklet.stores.access import verify_of
 from ebooklet.stores.body import (
     bare_etag,
+    check_whole,
+    count_in,
     http_date,
     parse_content_range,
     quoted_etag,
@@ -88,6 +90,7 @@ class HttpStore:
         headers = {} if if_none_match is None else {"If-None-Match": quoted_etag(if_none_match)}
 
         def read(reply: "BaseHTTPResponse") -> Object:
+            check_whole(reply.status, self._url(key))
             body = read_bounded(reply.read, _length(reply), limit)
             if body is None:
                 raise ObjectTooLargeError(f"{self._url(key)} has more than the {limit} bytes expected")
@@ -226,8 +229,7 @@ def _failure(answer: Answer, url: str) -> Exception:
 
 
 def _length(reply: "BaseHTTPResponse") -> int | None:
-    text = reply.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
+    return count_in(reply.headers.get("Content-Length"))
 
 
 def _meta(key: str, reply: "BaseHTTPResponse", size: int) -> ObjectMeta:
@@ -240,7 +242,7 @@ def _described_by_range(key: str, reply: "BaseHTTPResponse") -> ObjectMeta:
     text = reply.headers.get("Content-Range")
     sent = parse_content_range(text)
     if reply.status == 416:
-        size: int | None = int(text.rpartition("/")[2]) if text and text.rpartition("/")[2].isdigit() else 0
+        size: int | None = count_in((text or "").rpartition("/")[2]) or 0
     elif reply.status == 206:
         size = sent.total if sent else None
     else:

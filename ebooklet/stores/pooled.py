@@ -173,7 +173,7 @@ class PooledTransport:
         try:
             reply = self._send(request, site, skew)
             try:
-                if reply.status >= 300:
+                if not 200 <= reply.status < 300:
                     raise RefusedError(fault_of(reply))
                 return use(reply)
             finally:

@@ -17,7 +17,7 @@ from ebooklet.errors import (
     UnsupportedOperationError,
 )
 from ebooklet.stores.access import Credentials, S3Access
-from ebooklet.stores.body import bare_etag, http_date, quoted_etag, read_bounded, read_range
+from ebooklet.stores.body import bare_etag, check_whole, count_in, http_date, quoted_etag, read_bounded, read_range
 from ebooklet.stores.boto_transport import BotoTransport
 from ebooklet.stores.dialect import Dialect, dialect_of
 from ebooklet.stores.per_process import PerProcess
@@ -80,6 +80,7 @@ class S3Store:
         condition = {} if if_none_match is None else {"if-none-match": quoted_etag(if_none_match)}
 
         def read(found: Download) -> Object:
+            check_whole(found.status, self._place(key))
             body = read_bounded(found.read, found.length, limit)
             if body is None:
                 raise ObjectTooLargeError(f"{self._place(key)} has more than the {limit} bytes expected")
@@ -113,10 +114,10 @@ class S3Store:
     def head(self, key: str) -> ObjectMeta:
         """Describe an object."""
         headers = self._persist(lambda: self._transport().head(key))
-        size = headers.get("content-length", "")
-        if not size.isdigit():
+        size = count_in(headers.get("content-length"))
+        if size is None:
             raise StoreError(f"{self._place(key)}: the server does not tell the length of the object")
-        return _meta(key, headers, int(size))
+        return _meta(key, headers, size)
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """All objects whose key begins with `prefix`, in the server's order: by the bytes of their keys."""

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from ebooklet.stores.body import bare_etag
+from ebooklet.stores.body import bare_etag, count_in
 from ebooklet.stores.protocol import ObjectMeta
 from ebooklet.stores.transport import Page, Refusal
 
@@ -108,9 +108,12 @@ _SPACES = {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 def _entry(found: Element, encoded: bool, now: datetime | None) -> ObjectMeta:
     key = _text(found, "Key")
     try:
-        size, time = int(_text(found, "Size")), datetime.fromisoformat(_text(found, "LastModified"))
+        time = datetime.fromisoformat(_text(found, "LastModified"))
     except ValueError as error:
         raise NotXMLError(f"an entry of a listing that cannot be read: {error}") from error
+    size = count_in(_text(found, "Size"))
+    if size is None:
+        raise NotXMLError("an entry of a listing without a length")
     written = time if time.tzinfo else time.replace(tzinfo=UTC)
     return ObjectMeta(unquote_plus(key) if encoded else key, size, bare_etag(_text(found, "ETag")), written, now)
 

@@ -24,6 +24,7 @@ from ebooklet.stores.body import (
     LARGEST_PIECE,
     IncompleteBodyError,
     bare_etag,
+    count_in,
     http_date,
     parse_content_range,
     quoted_etag,
@@ -201,6 +202,17 @@ class TestBodies:
         assert parse_content_range(None) is None
         assert http_date({"date": "yesterday"}, "date") is None
         assert http_date({}, "date") is None
+
+    @given(st.text() | st.from_regex(r"Mon, [0-9]{1,30} Jan [0-9]{1,30} [0-9:]{1,30} [+-][0-9]{1,30}", fullmatch=True))
+    def test_times_are_read_or_not(self, text: str) -> None:
+        found = http_date({"date": text}, "date")
+        assert found is None or found.tzinfo is not None
+
+    @given(st.text() | st.from_regex(r"bytes [0-9]{1,30}-[0-9]{1,30}/[0-9]{1,5000}", fullmatch=True))
+    def test_counts_are_read_or_not(self, text: str) -> None:
+        found, count = parse_content_range(text), count_in(text)
+        assert found is None or text.startswith("bytes ")
+        assert count is None or int(text) == count
 
     def test_etags_lose_and_get_quotes(self) -> None:
         for etag in ("abc", 'W/"abc"'):

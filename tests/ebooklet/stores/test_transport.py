@@ -14,6 +14,7 @@ import pytest
 
 from ebooklet.errors import AccessDeniedError, NoCredentialsError, RemoteConnectionError, StoreError
 from ebooklet.stores.access import Credentials
+from ebooklet.stores.http import HttpStore
 from ebooklet.stores.protocol import CREATE, Update
 from ebooklet.stores.s3 import S3Store
 from tests.ebooklet.stores.scripted_fixtures import (
@@ -367,6 +368,20 @@ class TestAnswers:
         web.answer = lambda _: Reply(200, page)
         with pytest.raises(RemoteConnectionError, match="cannot be read"):
             list(stores(web.url).list("x"))
+
+    @pytest.mark.parametrize("reader", ["s3", "url"])
+    def test_a_part_is_not_taken_for_the_whole(self, web: Scripted, stores: Stores, reader: str) -> None:
+        web.answer = lambda _: Reply(206, b"hel", {"Content-Range": "bytes 0-2/5"})
+        store = stores(web.url) if reader == "s3" else HttpStore(f"{web.url}/x", "x")
+        with pytest.raises(StoreError, match="part of the object"):
+            store.get("x")
+
+    @pytest.mark.parametrize("length", ["9" * 5000, "-1", "\xb2", "1, 2"])
+    def test_lengths_that_are_none(self, web: Scripted, stores: Stores, length: str) -> None:
+        web.answer = lambda _: Reply(200, b"hello", {"Content-Length": length})
+        for use in (stores(web.url).head, HttpStore(f"{web.url}/x", "x", retries=0).head):
+            with pytest.raises(StoreError):
+                use("x")
 
     @pytest.mark.parametrize("page", [b"<html>teapot</html>", b"\xff", b"x" * 1_000_000])
     def test_an_error_page_of_somebody_on_the_way(self, web: Scripted, stores: Stores, page: bytes) -> None:
