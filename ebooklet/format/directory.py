@@ -4,7 +4,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -90,10 +90,20 @@ class Entries(Sequence[PageEntry]):
             self.firsts[number], rows, pending, PageRef(at[0], at[1], at[2], hot), PageRef(at[3], at[4], at[5], cold)
         )
 
+    def rearranged(self, parts: Sequence[int | PageEntry]) -> "Entries":
+        """Return a list of pages: new ones, and those of this list that have the numbers given."""
+        new = Entries.of([part for part in parts if isinstance(part, PageEntry)])
+        firsts = [*self.firsts, *new.firsts]
+        digests = np.frombuffer(self.digests + new.digests, dtype=np.uint8).reshape(-1, 2 * _DIGEST)
+        made = count(len(self))
+        order = [part if isinstance(part, int) else next(made) for part in parts]
+        numbers = np.concatenate([self.numbers, new.numbers])[order]
+        return Entries([firsts[one] for one in order], numbers, digests[order].tobytes())
+
     @property
-    def rows(self) -> int:
-        """Number of rows in all pages."""
-        return int(self.numbers[:, 0].sum())
+    def sizes(self) -> list[int]:
+        """Number of rows of each page."""
+        return list(map(int, self.numbers[:, 0]))
 
     @property
     def dirty(self) -> list[int]:
@@ -133,7 +143,7 @@ class Directory:
     def of(cls, page_rows: int, single_rows: int, entries: Entries) -> "Directory":
         """Make the directory of these pages."""
         bounds = Bounds(entries.firsts)
-        # that those of a large table are in order is checked when it is written, not whenever it is opened
+        # a large table is not checked whenever it is opened: pages are in order by the way they are made
         if len(bounds) <= _CHECKED_PAGES and any(one >= other for one, other in pairwise(bounds)):
             raise CorruptFileError("the pages of the key table are not in order")
         return cls(page_rows, single_rows, entries, bounds)
@@ -166,10 +176,10 @@ def decode_directory(data: Buffer) -> tuple[int, int, Entries]:
         raise UnsupportedFormatError(f"the key table has format {found[1]}, this release reads format {_VERSION}")
     if digest(memoryview(data)[_HEADER.size :]) != found[2]:
         raise CorruptFileError("the directory of the key table is damaged: its digest does not match")
-    page_rows, single_rows, count = reader.unpack(_COUNTS)
-    digests = reader.take(2 * _DIGEST * count)
-    keys = unpack_keys(reader, count)
-    columns = [unpack_column(reader, count) for _ in _FIELDS]
+    page_rows, single_rows, pages = reader.unpack(_COUNTS)
+    digests = reader.take(2 * _DIGEST * pages)
+    keys = unpack_keys(reader, pages)
+    columns = [unpack_column(reader, pages) for _ in _FIELDS]
     reader.finish()
     if not 1 <= page_rows <= single_rows <= MAX_PAGE_ROWS:
         raise CorruptFileError(f"pages of {page_rows} and {single_rows} rows are impossible")

@@ -1,21 +1,24 @@
 """Which pages does a change of a table rewrite, and how are their rows cut into pages?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ebooklet.format.directory import PageEntry
+from ebooklet.format.directory import Entries, PageEntry
 from ebooklet.format.order import order_key
-from ebooklet.format.pages import MAX_PAGE_ROWS, PageRef, Row, encode_cold, encode_hot
+from ebooklet.format.pages import MAX_PAGE_ROWS, ColdPage, HotPage, PageRef, Row, encode_cold, encode_hot
 
 MAX_PAGE_BYTES = 8 << 20  # of keys and notes: what a page may unfold to
+
+
+Columns = tuple[HotPage, ColdPage]
 
 
 class Pages(Protocol):
     """A table as it was before the change."""
 
     @property
-    def pages(self) -> Sequence[PageEntry]:
+    def pages(self) -> Entries:
         """What is known about each page."""
 
     @property
@@ -25,39 +28,41 @@ class Pages(Protocol):
     def page_of(self, key: str) -> int:
         """Number of the page a key belongs to."""
 
-    def rows_of_page(self, number: int) -> list[Row]:
-        """Read the rows of a page."""
+    def columns_of_page(self, number: int) -> Columns:
+        """Read a page."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """Rows to be cut into pages; None = a page that stays as it is."""
+    """Rows to be cut into pages, a page in which rows were replaced, or (neither) one that stays as it is."""
 
     size: int
     number: int
-    rows: list[Row] | None
+    rows: list[Row] | None = None
     growing: bool = False  # rows were only added at the end: fill pages instead of halving them
+    page: Columns | None = None
 
 
 Write = Callable[[bytes], PageRef]
 
 
-def fold(
-    table: Pages, changes: Mapping[str, Row | None], single_rows: int, write: Write, write_cold: Write
-) -> list[PageEntry]:
+def fold(table: Pages, changes: Mapping[str, Row | None], single_rows: int, write: Write, write_cold: Write) -> Entries:
     """Fold changes into the pages of a table and return the new list of pages."""
     runs = _touched(table, changes)
     if sum(run.size for run in runs) <= single_rows:
         runs, limit = _joined(table, runs), single_rows
     else:
         runs, limit = _merged(table, runs), table.page_rows
-    entries: list[PageEntry] = []
+    parts: list[int | PageEntry] = []
     for run in runs:
-        if run.rows is None:
-            entries.append(table.pages[run.number])
-            continue
-        entries += (_stored(piece, write, write_cold) for piece in _pieces(run, min(limit, MAX_PAGE_ROWS)))
-    return entries
+        if run.page is not None:
+            parts.append(_stored(run.page, write, write_cold))
+        elif run.rows is None:
+            parts.append(run.number)
+        else:
+            pieces = _pieces(run.rows, min(limit, MAX_PAGE_ROWS), growing=run.growing)
+            parts += (_stored((HotPage.of(rows), ColdPage.of(rows)), write, write_cold) for rows in pieces)
+    return table.pages.rearranged(parts)
 
 
 def _touched(table: Pages, changes: Mapping[str, Row | None]) -> list[_Run]:
@@ -65,12 +70,30 @@ def _touched(table: Pages, changes: Mapping[str, Row | None]) -> list[_Run]:
     by_page: dict[int, list[str]] = {}
     for key in changes:
         by_page.setdefault(max(0, table.page_of(key)), []).append(key)
-    runs = [_Run(entry.rows, number, None) for number, entry in enumerate(table.pages)] or [_Run(0, 0, [])]
+    runs = [_Run(size, number) for number, size in enumerate(table.pages.sizes)] or [_Run(0, 0, [])]
     for number, keys in by_page.items():
-        old = table.rows_of_page(number) if table.pages else []
-        runs[number] = _changed(number, old, {key: changes[key] for key in keys})
-        runs[number].growing &= number == len(runs) - 1
+        changed = {key: changes[key] for key in keys}
+        old = table.columns_of_page(number) if table.pages else None
+        replaced = _replaced(old, changed, table.page_rows) if old is not None else None
+        if replaced is not None:
+            runs[number].page = replaced
+        else:
+            runs[number] = _changed(number, old[0].rows(old[1]) if old is not None else [], changed)
+            runs[number].growing &= number == len(runs) - 1
     return runs
+
+
+def _replaced(old: Columns, changes: Mapping[str, Row | None], page_rows: int) -> Columns | None:
+    """Return a page with rows replaced, None when that is not all there is to do."""
+    hot, cold = old
+    places = {key: place for place, key in enumerate(hot.keys)}
+    rows = [row for key, row in changes.items() if row is not None and key in places]
+    if len(rows) < len(changes) or len(hot) > page_rows:
+        return None
+    where = [places[row.key] for row in rows]
+    new = hot.replaced(where, rows), cold.replaced(where, rows)
+    # four bytes a character at most
+    return new if 4 * sum(map(len, hot.keys)) + sum(map(len, new[1].notes)) <= MAX_PAGE_BYTES else None
 
 
 def _changed(number: int, old: list[Row], changes: Mapping[str, Row | None]) -> _Run:
@@ -84,7 +107,7 @@ def _changed(number: int, old: list[Row], changes: Mapping[str, Row | None]) -> 
 
 
 def _joined(table: Pages, runs: list[_Run]) -> list[_Run]:
-    rows = [row for run in runs for row in (table.rows_of_page(run.number) if run.rows is None else run.rows)]
+    rows = [row for run in runs for row in _rows(table, run)]
     return [_Run(len(rows), 0, rows)]
 
 
@@ -110,14 +133,16 @@ def _merged(table: Pages, runs: list[_Run]) -> list[_Run]:
 
 
 def _rows(table: Pages, run: _Run) -> list[Row]:
-    return table.rows_of_page(run.number) if run.rows is None else run.rows
+    if run.rows is not None:
+        return run.rows
+    hot, cold = run.page or table.columns_of_page(run.number)
+    return hot.rows(cold)
 
 
-def _pieces(run: _Run, most: int) -> Iterator[list[Row]]:
-    rows = run.rows or []
+def _pieces(rows: list[Row], most: int, *, growing: bool) -> Iterator[list[Row]]:
     if not rows:
         return
-    if run.growing:
+    if growing:
         cuts = list(range(0, len(rows), most))
     else:
         pages = -(-len(rows) // most)
@@ -136,6 +161,6 @@ def _light(rows: list[Row]) -> Iterator[list[Row]]:
         yield rows
 
 
-def _stored(rows: Sequence[Row], write: Write, write_cold: Write) -> PageEntry:
-    pending = sum(row.version == 0 or row.deleted for row in rows)
-    return PageEntry(rows[0].key, len(rows), pending, write(encode_hot(rows)), write_cold(encode_cold(rows)))
+def _stored(page: Columns, write: Write, write_cold: Write) -> PageEntry:
+    hot, cold = page
+    return PageEntry(hot.keys[0], len(hot), hot.pending, write(encode_hot(hot)), write_cold(encode_cold(cold)))

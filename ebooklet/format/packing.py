@@ -15,7 +15,7 @@ import numpy as np
 from ebooklet.errors import CorruptFileError
 from ebooklet.format.checksum import Buffer, crc32c, digest, fingerprint
 from ebooklet.format.columns import MAX_KEY_BYTES, Column, Reader, column, pack_column, unpack_column, unzigzag, zigzag
-from ebooklet.format.pages import MAX_PAGE_ROWS, Row, decode_cold, encode_cold
+from ebooklet.format.pages import MAX_PAGE_ROWS, ColdPage, Row, decode_cold, encode_cold
 
 _HEADER = struct.Struct("<8s16s16sI")
 _ENTRY = struct.Struct("<2sHIQQII")
@@ -171,7 +171,7 @@ def encode_times_and_notes(rows: Sequence[Row]) -> bytes:
         some = rows[start : start + MAX_PAGE_ROWS]
         offsets = column((row.offset for row in some), len(some))
         steps = pack_column(zigzag(np.diff(offsets, prepend=np.uint64(0))))
-        cold = encode_cold(some)
+        cold = encode_cold(ColdPage.of(some))
         blocks.append(_COLD.pack(_COLD_MAGIC, 1, len(some)) + struct.pack("<II", len(steps), len(cold)) + steps + cold)
     return b"".join(blocks)
 

@@ -119,6 +119,24 @@ class HotPage:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "HotPage":
+        """Make the page of rows."""
+        values = zip(*map(hot_numbers, rows), strict=True) if rows else ((),) * len(HOT_NUMBERS)
+        columns = [_column(name, found, len(rows)) for name, found in zip(HOT_NUMBERS, values, strict=True)]
+        return cls([row.key for row in rows], np.stack(columns, axis=1))
+
+    def replaced(self, places: Sequence[int], rows: Sequence[Row]) -> "HotPage":
+        """Return the page with other rows of the same keys in some places."""
+        numbers = self.numbers.copy()
+        numbers[places] = HotPage.of(rows).numbers
+        return HotPage(self.keys, numbers)
+
+    @property
+    def pending(self) -> int:
+        """Number of rows that no remote knows."""
+        return int(((self.numbers[:, VERSION] == 0) | (self.numbers[:, DELETED] != 0)).sum())
+
     def row(self, number: int, cold: "ColdPage | None" = None) -> Row:
         """Return one row, with time and note when the cold page is given."""
         offset, length, crc, tail, pack, version, deleted = self.numbers[number].tolist()
@@ -144,15 +162,30 @@ class ColdPage:
     timestamps: list[int]
     notes: list[bytes]
 
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "ColdPage":
+        """Make the page of rows."""
+        for row in rows:
+            if len(row.note) > MAX_NOTE_BYTES:
+                raise ValueError(f"the note of {row.key!r} has {len(row.note)} bytes, more than {MAX_NOTE_BYTES}")
+        return cls([row.timestamp for row in rows], [row.note for row in rows])
 
-def encode_hot(rows: Sequence[Row]) -> bytes:
-    """Write the hot columns of rows."""
-    count = len(rows)
-    keys = [row.key.encode() for row in rows]
+    def replaced(self, places: Sequence[int], rows: Sequence[Row]) -> "ColdPage":
+        """Return the page with times and notes of other rows in some places."""
+        new = ColdPage.of(rows)
+        times, notes = list(self.timestamps), list(self.notes)
+        for place, time, note in zip(places, new.timestamps, new.notes, strict=True):
+            times[place], notes[place] = time, note
+        return ColdPage(times, notes)
+
+
+def encode_hot(page: HotPage) -> bytes:
+    """Write hot columns."""
+    count = len(page)
+    keys = [key.encode() for key in page.keys]
     if any(len(key) > MAX_KEY_BYTES for key in keys):
-        longest = max(rows, key=lambda row: len(row.key)).key
-        raise ValueError(f"the key {longest[:40]!r}... is longer than {MAX_KEY_BYTES} bytes")
-    numbers = _hot_columns(rows)
+        raise ValueError(f"the key {max(page.keys, key=len)[:40]!r}... is longer than {MAX_KEY_BYTES} bytes")
+    numbers = {name: page.numbers[:, number] for number, name in enumerate(HOT_NUMBERS)}
     steps = _offset_steps(numbers["offset"], numbers, column(map(len, keys), count))
     return b"".join(
         [
@@ -185,15 +218,11 @@ def decode_hot(data: Buffer) -> HotPage:
     return HotPage(keys, np.stack([numbers[name] for name in HOT_NUMBERS], axis=1))
 
 
-def encode_cold(rows: Sequence[Row]) -> bytes:
-    """Write times and notes of rows."""
-    for row in rows:
-        if len(row.note) > MAX_NOTE_BYTES:
-            raise ValueError(f"the note of {row.key!r} has {len(row.note)} bytes, more than {MAX_NOTE_BYTES}")
-    times = _column("timestamp", (row.timestamp for row in rows), len(rows))
-    steps = np.diff(times, prepend=np.uint64(0))
-    notes = pack_bytes([row.note for row in rows])
-    return _HEADER.pack(_COLD, _VERSION, len(rows)) + pack_column(zigzag(steps)) + notes
+def encode_cold(page: ColdPage) -> bytes:
+    """Write times and notes."""
+    count = len(page.notes)
+    steps = np.diff(_column("timestamp", page.timestamps, count), prepend=np.uint64(0))
+    return _HEADER.pack(_COLD, _VERSION, count) + pack_column(zigzag(steps)) + pack_bytes(page.notes)
 
 
 def decode_cold(data: Buffer, count: int) -> ColdPage:
@@ -245,7 +274,7 @@ def _blocks(rows: list[Row]) -> list[list[Row]]:
 
 
 def _block(rows: Sequence[Row]) -> Iterable[bytes]:
-    hot, cold = encode_hot(rows), encode_cold(rows)
+    hot, cold = encode_hot(HotPage.of(rows)), encode_cold(ColdPage.of(rows))
     return _SIZES.pack(len(hot), len(cold)), hot, cold
 
 
@@ -271,11 +300,6 @@ def _column(name: str, values: Iterable[int], count: int) -> Column:
         return column(values, count)
     except (OverflowError, ValueError) as error:
         raise ValueError(f"a row has a {name} outside of 0 ... 2^64: {error}") from error
-
-
-def _hot_columns(rows: Sequence[Row]) -> dict[str, Column]:
-    values = zip(*map(hot_numbers, rows), strict=True) if rows else ((),) * len(HOT_NUMBERS)
-    return {name: _column(name, found, len(rows)) for name, found in zip(HOT_NUMBERS, values, strict=True)}
 
 
 def _offset_steps(offsets: Column, numbers: dict[str, Column], key_lengths: Column) -> Column:

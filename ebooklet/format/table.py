@@ -8,7 +8,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, pairwise
+from itertools import compress
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import TypeVar
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ebooklet.errors import CorruptFileError
 from ebooklet.format.checksum import digest
 from ebooklet.format.columns import Column
-from ebooklet.format.directory import Bounds, Directory, Entries, PageEntry, decode_directory, encode_directory
+from ebooklet.format.directory import Directory, Entries, PageEntry, decode_directory, encode_directory
 from ebooklet.format.folding import fold
 from ebooklet.format.lookup import Lookup
 from ebooklet.format.order import order_key, prefix_bounds
@@ -226,7 +226,7 @@ class Table:
     def __len__(self) -> int:
         if self._count is None:
             changes = self.overlay()
-            total = self._directory.entries.rows
+            total = sum(self.pages.sizes)
             replaced = int(self._lookup.columns(list(changes))[1].sum())
             self._count = total - replaced + sum(row is not None for row in changes.values())
         return self._count
@@ -269,7 +269,7 @@ class Table:
             rows = self.rows_of_page(number, cold=cold)
             return [row for row in rows if is_pending(row) and row.key not in changes]
 
-        return self._merged(above, self._directory.entries.dirty, stored, _key)
+        return self._merged(above, self.pages.dirty, stored, _key)
 
     def totals(self, prefix: str = "") -> Totals:
         """Count the values whose keys begin with `prefix`, and their bytes; rows marked as deleted do not count."""
@@ -318,7 +318,7 @@ class Table:
     # ---- pages ---------------------------------------------------------------------------------------------------
 
     @property
-    def pages(self) -> Sequence[PageEntry]:
+    def pages(self) -> Entries:
         """What the directory says about each page."""
         return self._directory.entries
 
@@ -340,8 +340,13 @@ class Table:
 
     def rows_of_page(self, number: int, *, cold: bool = True) -> list[Row]:
         """Read all rows of a page, without recent changes."""
-        entry = self._directory.entries[number]
+        entry = self.pages[number]
         return self._pages.hot(entry).rows(self._pages.cold(entry) if cold else None)
+
+    def columns_of_page(self, number: int) -> tuple[HotPage, ColdPage]:
+        """Read a page, without recent changes."""
+        entry = self.pages[number]
+        return self._pages.hot(entry), self._pages.cold(entry)
 
     # ---- changes -------------------------------------------------------------------------------------------------
 
@@ -387,9 +392,7 @@ class Table:
         """
         directory = self._directory
         if self._layers:
-            entries = Entries.of(fold(self, self.overlay(), directory.single_rows, write, write_cold or write))
-            if any(one >= other for one, other in pairwise(Bounds(entries.firsts))):
-                raise CorruptFileError("the pages of the key table are not in order")
+            entries = fold(self, self.overlay(), directory.single_rows, write, write_cold or write)
             directory = Directory.of(directory.page_rows, directory.single_rows, entries)
         table = Table(directory, self._pages)
         return table, encode_directory(directory.page_rows, directory.single_rows, directory.entries)

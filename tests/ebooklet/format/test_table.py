@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ebooklet.errors import CorruptFileError, EBookletError
 from ebooklet.format.checksum import digest
 from ebooklet.format.columns import compress
-from ebooklet.format.pages import decode_cold, decode_hot, encode_cold, encode_hot
+from ebooklet.format.pages import ColdPage, HotPage, decode_cold, decode_hot, encode_cold, encode_hot
 from ebooklet.format.table import PageRef, Row, Table, Totals, decode_rows, encode_rows, order_key
 
 
@@ -175,8 +175,8 @@ def test_a_lookup_reads_one_page_and_a_clean_page_is_not_searched_for_edits() ->
 
 def test_two_thousand_chunks_take_less_than_15_kb() -> None:
     for shape in [(2000,), (50, 40), (20, 10, 10)]:
-        assert len(encode_hot(grid(*shape))) < 12_500
-        assert len(encode_cold(grid(*shape))) < 9_000
+        assert len(encode_hot(HotPage.of(grid(*shape)))) < 12_500
+        assert len(encode_cold(ColdPage.of(grid(*shape)))) < 9_000
 
 
 def test_a_small_table_stays_one_page_and_a_large_one_is_cut() -> None:
@@ -209,11 +209,11 @@ def test_inline_rows_come_back_whole() -> None:
 
 def test_what_cannot_be_written_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="kkkk"):
-        encode_hot([Row("k" * 70_000, 0, 0, 0)])
+        encode_hot(HotPage.of([Row("k" * 70_000, 0, 0, 0)]))
     with pytest.raises(ValueError, match="offset"):
-        encode_hot([Row("k", -1, 0, 0)])
+        HotPage.of([Row("k", -1, 0, 0)])
     with pytest.raises(ValueError, match="note of 'k'"):
-        encode_cold([Row("k", 0, 0, 0, note=bytes(2 << 20))])
+        ColdPage.of([Row("k", 0, 0, 0, note=bytes(2 << 20))])
 
 
 def mutations(blob: bytes, seed: int) -> list[bytes]:
@@ -237,7 +237,7 @@ def mutations(blob: bytes, seed: int) -> list[bytes]:
 
 def test_mutated_pages_are_refused_or_harmless() -> None:
     rows = grid(4, 30)
-    for number, blob in enumerate([encode_hot(rows), encode_cold(rows)]):
+    for number, blob in enumerate([encode_hot(HotPage.of(rows)), encode_cold(ColdPage.of(rows))]):
         for data in mutations(blob, number):
             try:
                 decode_hot(data) if number == 0 else decode_cold(data, len(rows))
