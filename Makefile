@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-unit test-s3 check lint types docs chaos clean
+.PHONY: demo test test-unit test-s3 check lint types docs chaos clean bench bench-quick bench-remote
 
 $(VENV)/.base:
 	$(PYTHON) -m venv $(VENV)
@@ -41,5 +41,30 @@ docs: $(VENV)/.docs
 chaos: $(VENV)/.test
 	$(BIN)/python -m pytest -m chaos tests/chaos --timeout=7200
 
+# The peers live in an environment of their own: two of them have the names of packages of ours.
+PEERS := benchmarks/.venv-peers
+OURS := benchmarks/.venv-ours
+
+$(PEERS)/.ready: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	touch $@
+
+$(OURS)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(OURS)
+	$(OURS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(OURS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	touch $@
+
+bench: $(PEERS)/.ready $(OURS)/.ready
+	$(OURS)/bin/python -m benchmarks
+
+bench-quick: $(PEERS)/.ready $(OURS)/.ready
+	$(OURS)/bin/python -m benchmarks --quick
+
+bench-remote: $(PEERS)/.ready $(OURS)/.ready
+	$(OURS)/bin/python -m tests.s3server $(OURS)/bin/python -m benchmarks.remote
+
 clean:
-	rm -rf $(VENV) site demo-output
+	rm -rf $(VENV) $(PEERS) $(OURS) site demo-output

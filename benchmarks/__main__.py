@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     plan = chosen(options)
     results, took = run(options, plan)
     results.other["machine"] = machine.describe() | {"load": f"{max(results.loads, default=0.0):.1f}"}
-    results.other["seconds"] = took
+    results.other |= {"seconds": took, "quick": options.quick}
     text = page.as_terminal(results, fields_of(plan))
     print(text)
     stamp = "quick" if options.quick or options.only else "local"
@@ -114,6 +114,10 @@ def rest(runner: Runner, quick: bool) -> None:
     labels = ["ours", "cfdb", "zarr", "icechunk", "tensorstore", "netcdf4-zstd"]
     runner.measure_memory(name, labels[:2] if quick else labels)
     runner.measure_rest(["medium"] if quick else ["large", "large-float"], 2 if quick else 7)
+    packages = [
+        "zarr", "icechunk", "tensorstore", "tiledb", "h5py", "h5netcdf", "netCDF4", "numcodecs", "zstandard", "cfdb",
+    ]  # fmt: skip
+    runner.results.other["versions"] = runner.run({"do": "versions", "packages": packages}, "peers")
     if not quick:
         runner.results.other["growth"] = measure_growth(runner)
 

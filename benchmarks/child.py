@@ -49,7 +49,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         return {"skipped": f"no {values.dtype}"}
     peer.prepare()
     tiny = FIELDS["tiny-strings" if field.kind == "strings" else "tiny"]
-    Case(peer, tiny, MAKERS[tiny.kind](tiny.shape), folder, verify=False).run(tuple(WORKLOADS))
+    Case(peer, tiny, MAKERS[tiny.kind](tiny.shape), folder, verify=False, times=1).run(tuple(WORKLOADS))
     return Case(peer, field, values, folder, verify=job["verify"]).run(tuple(job["workloads"]))
 
 

@@ -31,9 +31,10 @@ HERE = Path(__file__).resolve().parent
 BANDWIDTH = 20e6
 #: Steps of each process: what one knows of the remote, the next has to learn again.
 PROCESSES = (
-    ("write",), ("open", "one_chunk"), ("open", "read"), ("edit", "check_edit"), ("reopen",), ("copy",), ("delete",),
+    ("write",), ("open", "one_chunk"), ("open", "read"), ("edit", "check_edit"), ("reopen",), ("copy", "check_copy"),
+    ("delete",),
 )  # fmt: skip
-HIDDEN = ("check_edit",)
+HIDDEN = ("check_edit", "check_copy")
 FIELD_OF = {28: "medium", 2000: "packs"}
 #: Rounds by chunks and latency in milliseconds.
 ROUNDS = {(28, 0): 1, (28, 30): 3, (28, 80): 1, (2000, 0): 1, (2000, 30): 2, (2000, 80): 1}
@@ -128,10 +129,10 @@ class Bench:
         return found
 
     def _process(self, label: str, chunks: int, key: str, local: Path, steps: tuple[str, ...], found: Any) -> bool:
-        worker = self.worker(label, chunks, key, local)
+        worker = self.worker(label, chunks, key, local, steps)
         try:
             for name in steps:
-                options = {"seed": 1} if "edit" in name else {}
+                options = {"seed": 1} if name in ("edit", "check_edit") else {}
                 answer = self.counted(self.proxies[label], worker, name, **options)
                 if "error" in answer:
                     self.errors.append(f"{label}, {chunks} chunks, {name}: {answer['error']}")
@@ -143,11 +144,11 @@ class Bench:
             worker.close()
         return True
 
-    def worker(self, label: str, chunks: int, key: str, local: Path, warm: bool = True) -> Worker:
+    def worker(self, label: str, chunks: int, key: str, local: Path, steps: tuple[str, ...]) -> Worker:
         """Start a process."""
         job = {
             "do": "remote", "peer": label, "field": FIELD_OF[chunks], "folder": str(self.runner.folder),
-            "local": str(local), "key": key, "warm": warm,
+            "local": str(local), "key": key, "steps": steps,
             "endpoint": self.proxies[label].endpoint_url, "direct": self.endpoint,
             "access_key_id": os.environ["CFDB_S3_KEY"], "access_key": os.environ["CFDB_S3_SECRET"],
             "bucket": os.environ["CFDB_S3_BUCKET"],
@@ -170,28 +171,27 @@ class Bench:
     def amplification(self, edits: int) -> dict[str, Any]:
         """Read everything before and after many small edits, and after `compact` if there is one."""
         local = Path(tempfile.mkdtemp(dir=self.runner.folder))
-        proxy, key = self.proxies["ours"], f"bench/{uuid.uuid4().hex[:8]}/edits"
+        key = f"bench/{uuid.uuid4().hex[:8]}/edits"
+        proxy = self.proxies["ours"]
         proxy.latency = proxy.bandwidth = 0.0
         found: dict[str, Any] = {"edits": edits}
-        orders = (("write", None, {}), (None, "before", {}), ("edits", None, {"seed": 7, "count": edits}),
-                  (None, "after", {}), ("compact", None, {}), (None, "compacted", {}))  # fmt: skip
+        edited = {"seed": 7, "edited": edits}
+        orders: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("write", "write", {}), ("before", "read", {}), ("edits", "edits", {"seed": 7, "count": edits}),
+            ("after", "read", edited), ("compact", "compact", {}), ("compacted", "read", edited),
+        )  # fmt: skip
         try:
-            for name, reading, options in orders:
-                worker = self.worker("ours", 2000, key, local, warm=False)
+            for name, step, options in orders:
+                worker = self.worker("ours", 2000, key, local, ())
                 try:
-                    if reading:
+                    if step == "read":
                         worker.step("open")
-                        answer = self.counted(proxy, worker, "read")
-                        answer.pop("error", None)  # it compares with what was written first
-                        found[reading] = answer
-                    else:
-                        answer = self.counted(proxy, worker, str(name), **options)
-                        if "error" in answer:
-                            found["stopped"] = answer["error"]
-                            return found
-                        found[str(name)] = answer
+                    found[name] = self.counted(proxy, worker, step, **options)
                 finally:
                     worker.close()
+                if "error" in found[name]:
+                    found["stopped"] = found.pop(name)["error"]
+                    break
         finally:
             shutil.rmtree(local, ignore_errors=True)
         return found

@@ -28,24 +28,33 @@ class Session:
         local = Path(job["local"])
         self.place = Place(job["endpoint"], folder=local, **place)
         self.handle: Handle | None = None
-        if job["warm"]:
-            self._warm(Place(job["direct"], folder=local, **place).at(job["key"] + "-warm"))
-
-    def _warm(self, place: Place) -> None:
-        """Use everything once at another address: nothing is imported or compiled later, no connection is kept."""
         tiny = FIELDS["tiny"]
-        values, labels = MAKERS[tiny.kind](tiny.shape), coordinates(tiny.shape)
-        self.peer.write(place, values, tiny.chunks, labels)
-        handle = self.peer.open(place)
-        handle.coordinates(), handle.read(), handle.close()
-        self.peer.edit(place, [(slice(0, 1), slice(0, 1), slice(0, 1))], [values[:1, :1, :1]])
-        self.peer.delete(place)
+        direct = Place(job["direct"], folder=local, **place)
+        self.tiny = direct.at(job["key"] + "-tiny"), tiny, MAKERS[tiny.kind](tiny.shape)
+        for name in job["steps"]:
+            self._warm(name)
+
+    def _warm(self, name: str) -> None:
+        """Do a step with tiny data at another address: then nothing is imported later, and no connection is kept."""
+        place, field, values = self.tiny
+        match name:
+            case "write":
+                self.peer.write(place, values, field.chunks, coordinates(field.shape))
+            case "open" | "reopen":
+                handle = self.peer.open(place, again=name == "reopen")
+                handle.coordinates()
+                handle.read()
+                handle.close()
+            case "edit":
+                self.peer.edit(place, [(slice(0, 1), slice(0, 1), slice(0, 1))], [values[:1, :1, :1]])
+            case "copy":
+                self.peer.copy(place, place.at(place.key + "-copy"))
+            case "delete":
+                self.peer.delete(place)
 
     def step(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         """Do one step and time it; what it gave is compared with NumPy afterwards."""
         job: Callable[[], Callable[[], None] | None] = getattr(self, f"_{name}")
-        if name in ("edit", "edits"):
-            options.setdefault("seed", 1)
         cpu, started = time.process_time(), time.perf_counter()
         check = job(**options)
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu
@@ -59,7 +68,12 @@ class Session:
     def _open(self) -> Callable[[], None]:
         self.handle = self.peer.open(self.place)
         found = self.handle.coordinates()
-        return lambda: [_same(found[name], labels) for name, labels in coordinates(self.field.shape).items()] and None
+
+        def check() -> None:
+            for name, labels in coordinates(self.field.shape).items():
+                _same(found[name], labels)
+
+        return check
 
     def _one_chunk(self) -> Callable[[], None]:
         assert self.handle is not None
@@ -67,10 +81,20 @@ class Session:
         found = self.handle.box(box)
         return lambda: _same(found, self.values[box])
 
-    def _read(self) -> Callable[[], None]:
+    def _read(self, edited: int = 0, seed: int = 0) -> Callable[[], None]:
         assert self.handle is not None
         found = self.handle.read()
-        return lambda: _same(found, self.values)
+        return lambda: _same(found, self._after(seed, edited))
+
+    def _after(self, seed: int, edits: int) -> Array:
+        """What should be there after so many edits."""
+        if not edits:
+            return self.values
+        values = self.values.copy()
+        for number in range(edits):
+            for box in self._some_chunks(seed + number):
+                values[box] = self.values[box] + 1
+        return values
 
     def _edit(self, seed: int) -> None:
         boxes = self._some_chunks(seed)
@@ -93,11 +117,14 @@ class Session:
     def _copy(self) -> None:
         self.peer.copy(self.place, self.place.at(self.place.key + "-copy"))
 
-    def _read_copy(self) -> Callable[[], None]:
+    def _check_copy(self) -> None:
+        """Read a chunk that no edit touched, and one that was edited, from the copy."""
         handle = self.peer.open(self.place.at(self.place.key + "-copy"))
-        found = handle.read()
+        edited = self._some_chunks(1)[0]
+        other = next(box for box in self._chunks() if box not in self._some_chunks(1))
+        _same(handle.box(edited), self.values[edited] + 1)
+        _same(handle.box(other), self.values[other])
         handle.close()
-        return lambda: _same(found[:1, :1], np.asarray(found)[:1, :1])
 
     def _delete(self) -> None:
         self.peer.delete(self.place)

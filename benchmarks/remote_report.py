@@ -21,8 +21,8 @@ HALF_MB = 524_288
 INTRODUCTION = """A real S3 server (Ceph RGW) behind a proxy on the same machine, which delays every answer and every
 new connection and lets 20 MB/s through each connection. Cells: seconds / requests / MB moved, with every group of steps
 in a new process. `zarr-obstore` does not commit, and it and icechunk are copied and deleted object by object. `cfdb` is
-the released package, through a proxy that gives it back the underscores this server turns into hyphens. The dialect of
-a server is learned once for each bucket and process: one request of the first write.
+the released package, through a proxy that gives it back the underscores this server turns into hyphens. The counts
+of ours include what a process spends once on each bucket to learn the dialect of its server.
 """
 
 
@@ -32,6 +32,8 @@ def tables(remote: dict[str, Any]) -> dict[str, list[list[str]]]:
     for run in remote["runs"]:
         title = f"{run['chunks']} chunks, {run['latency'] * 1e3:.0f} ms, 20 MB/s a connection, rounds: {run['rounds']}"
         found[title] = _run(run)
+    if remote["runs"] and "ours" in remote["runs"][0]["peers"]:
+        found["Requests of ours by operation"] = _operations(remote["runs"])
     if "amplification" in remote:
         found["Many small edits"] = _amplification(remote["amplification"])
     return found
@@ -72,9 +74,20 @@ def allowed(run: dict[str, Any], step: str) -> int:
     """How many requests ours may take."""
     ours = run["peers"]["ours"]
     packs = ours.get("write", {}).get("ops", {}).get("PUT", 1)
+    if step == "copy":
+        packs += ours.get("edit", {}).get("ops", {}).get("PUT", 1)
     if step == "read":
         return max(1, ceil((ours["read"]["received"] - HALF_MB) / 4e6))
     return {"write": packs + 2, "copy": packs + 2, "edit": 3, "delete": 3}.get(step, 1)
+
+
+def _operations(runs: list[dict[str, Any]]) -> list[list[str]]:
+    chosen = {run["chunks"]: run["peers"]["ours"] for run in runs if "ours" in run["peers"]}
+    rows = [["", *(f"{chunks} chunks" for chunks in chosen)]]
+    for step, text in STEPS.items():
+        counts = [found.get(step, {}).get("ops", {}) for found in chosen.values()]
+        rows.append([text, *(", ".join(f"{count} {name}" for name, count in ops.items()) for ops in counts)])
+    return rows
 
 
 def _amplification(found: dict[str, Any]) -> list[list[str]]:

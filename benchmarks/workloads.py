@@ -48,6 +48,7 @@ class Case:
     values: Array
     folder: Path
     verify: bool = True
+    times: int = TIMES
     path: Path = field(init=False)
     appended: int = 0
     samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
@@ -62,7 +63,8 @@ class Case:
         size = 0
         for name in names:
             for _ in self._rounds(name):
-                self.samples.setdefault(name, []).append(getattr(self, f"_{name}")())
+                sample = getattr(self, f"_{name}")()
+                self.samples.setdefault(name, []).append(sample)
             if name == "write":
                 size = size_of(self.path)
         remove(self.path)
@@ -73,7 +75,7 @@ class Case:
 
     def _rounds(self, name: str) -> Iterator[int]:
         started = time.perf_counter()
-        for number in range(TIMES):
+        for number in range(self.times):
             yield number
             if time.perf_counter() - started > BUDGET:
                 return
