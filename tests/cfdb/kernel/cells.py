@@ -61,7 +61,9 @@ def _mixed(recipe: Recipe, dtype: np.dtype, shape: tuple[int, ...], rng: Any) ->
     """Some cells with more decimals than the others."""
     cells = _walk(recipe, dtype, shape, rng)
     if dtype.kind == "f":
-        cells = np.where(rng.random(shape) < 0.02, cells + dtype.type(1) / 3, cells).astype(dtype)
+        cells = np.where(
+            rng.random(shape) < rng.choice([0.02, 0.03, 0.04, 0.07]), cells + dtype.type(1) / 3, cells
+        ).astype(dtype)
     return cells
 
 

@@ -160,7 +160,7 @@ class KernelKit:
             first = data.draw(st.integers(0, length))
             box.append(slice(first, data.draw(st.integers(first, length))))
         found = decode_box(kernel, codec, payload, tuple(box))
-        assert found.tobytes() == cells[tuple(box)].tobytes()
+        assert found.tobytes() == cells[(*box, ...)].tobytes()
 
     @pytest.mark.parametrize("code", ["f4", "f8", "i2", "u8", "c8", "S5", "?"])
     def test_boxes_go_to_any_layout(self, kernel: Any, code: str) -> None:
@@ -349,6 +349,30 @@ class KernelKit:
                       b"\x00" + frame + frame, b"\x00" + raw):  # fmt: skip
             with pytest.raises(CorruptChunkError):
                 decode(kernel, codec, payload(block))
+
+    def test_exceptions_lie_in_order_inside_their_block(self, kernel: Any) -> None:
+        codec = codec_for("f4", (10,))
+
+        def payload(*positions: int, tail: bytes = b"") -> bytes:
+            body = np.array(positions, "<u4").tobytes() + np.full(len(positions), np.nan, "<f4").tobytes()
+            block = b"\x02\x00\x00\x01" + len(positions).to_bytes(4, "little") + (5).to_bytes(8, "little") + bytes(8)
+            block += zstandard.ZstdCompressor().compress(body) + tail
+            return b"\x01\x00\x00\x00\x01\x00\x00\x00" + len(block).to_bytes(4, "little") + block
+
+        found = decode(kernel, codec, payload(0, 4, 9))
+        assert np.flatnonzero(np.isnan(found)).tolist() == [0, 4, 9]
+        assert found[1] == np.float32(0.5)
+        for positions in ((10,), (0, 0), (3, 2), (1, 2**32 - 1), tuple(range(11))):
+            with pytest.raises(CorruptChunkError):
+                decode(kernel, codec, payload(*positions))
+        for tail in (b"\x00", b"\x50\x2a\x4d\x18\x00\x00\x00\x00", zstandard.ZstdCompressor().compress(b"")):
+            with pytest.raises(CorruptChunkError):
+                decode(kernel, codec, payload(0, tail=tail))
+
+    def test_truth_is_one_or_zero(self, kernel: Any) -> None:
+        frame = b"\x00" + zstandard.ZstdCompressor().compress(bytes([0, 1, 2, 255]))
+        payload = b"\x01\x00\x00\x00\x01\x00\x00\x00" + len(frame).to_bytes(4, "little") + frame
+        assert decode(kernel, codec_for("?", (4,)), payload).view("u1").tolist() == [0, 1, 1, 1]
 
     # codes that become floats
 
