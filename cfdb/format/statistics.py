@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 VERSION = 1
 _STALE, _HAS_EXTREMES, _HAS_SUM = 1, 2, 4
 _HEAD = struct.Struct("<BBcQQ")
+_FLOATS = struct.Struct("<BBcQQdddd")
 #: Longest string or bytes kept as minimum or maximum, in UTF-8 bytes.
 _MAX_TEXT = 64
 
@@ -90,6 +91,9 @@ class ChunkStatistics:
         """
         extremes = self.minimum is not None and self.maximum is not None
         flags = _STALE * self.stale + _HAS_EXTREMES * extremes + _HAS_SUM * (self.total is not None)
+        if extremes and self.kind == "f" and isinstance(self.total, FloatSum):  # most chunks: at once
+            numbers = (self.minimum, self.maximum, self.total.value, self.total.rest)
+            return _FLOATS.pack(VERSION, flags, b"f", self.valid, self.missing, *numbers)
         parts = [_HEAD.pack(VERSION, flags, self.kind.encode(), self.valid, self.missing)]
         if extremes:
             parts += [_pack_value(self.kind, self.minimum), _pack_value(self.kind, self.maximum)]

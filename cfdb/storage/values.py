@@ -39,11 +39,13 @@ def encode_chunks(
         + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
         + PACKED * pipeline.dtype.is_packed
     )
+    plain = pipeline.dtype.packing is None and pipeline.dtype.kind != "t"  # cells are the values a user sees
     writes = []
     for key, cells, part, payload in zip(keys, chunks, logical, pipeline.encode_cells_many(chunks), strict=True):
-        raw_length = _raw_length(cells, payload, codec, names[0])
+        raw_length = cells.nbytes if names[0] in ("bytes", "cfdb.auto") else _raw_length(payload, codec)
         tail = build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
-        writes.append(ChunkWrite(key, payload, tail, statistics_of(pipeline, part).pack()))
+        found = compute(part, fill_value=pipeline.fill_value) if plain else statistics_of(pipeline, part)
+        writes.append(ChunkWrite(key, payload, tail, found.pack()))
     return writes
 
 
@@ -56,10 +58,8 @@ def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:
     return compute(pipeline.from_cells(cells), fill_value=pipeline.fill_value)
 
 
-def _raw_length(cells: Array, payload: bytes, codec: str, serializer: str) -> int:
+def _raw_length(payload: bytes, codec: str) -> int:
     """Count the bytes of the payload when decompressed; 0 where that is not known without doing it."""
-    if serializer in ("bytes", "cfdb.auto"):
-        return cells.nbytes
     if codec == "none":
         return len(payload)
     return zstandard.frame_content_size(payload) if codec == "zstd" else 0
