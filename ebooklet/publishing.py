@@ -327,7 +327,7 @@ class Publisher:
         metadata = self._edits.metadata
         if metadata is None and self.base is not None and not self._edits.replaces:
             metadata = self.base.snapshot.metadata or None
-        number = delete_database(self.place.store, self.place.key, self.base.uuid if self.base is not None else None)
+        number = delete_database(self.place.store, self.place.key, self.base)
         self._edits.detach(copies, metadata)
         self._follow(None)
         self.detached = True

@@ -15,6 +15,7 @@ from ebooklet.plan.push import GROUP_BYTES
 
 SHARE = 0.5  # a pack with less than this of its bytes in use is rewritten
 SMALL = 4  # so is one of less than a fourth of the size of a new pack, if that makes fewer of them
+GAP = 1 << 20  # values of large packs are read together across so much that is not in use
 WHOLE = SPLIT  # packs of up to so many bytes are read as a whole
 
 
@@ -139,7 +140,7 @@ def plan_compaction(
         kept=sum(size is not None for size in pack_sizes) - len(chosen),
         rows=moved,
         new_packs=new_packs,
-        reads=whole + len(plan_fetch(in_parts, sizes).requests) + len(chosen) - whole,
+        reads=whole + len(plan_fetch(in_parts, sizes, gap=GAP).requests) + len(chosen) - whole,
         writes=new_packs + 1 if chosen else 0,
         reads_before=len(plan_fetch(everything, sizes).requests),
         reads_after=len(stay.requests) + max(new_packs, -(-live // SPLIT)),

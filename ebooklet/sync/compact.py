@@ -14,7 +14,7 @@ from ebooklet.errors import UUIDMismatchError
 from ebooklet.format.checksum import Buffer, digest
 from ebooklet.format.packing import HEADER_SIZE
 from ebooklet.format.table import Row
-from ebooklet.plan.compact import CompactPlan, is_read_whole, plan_compaction
+from ebooklet.plan.compact import GAP, CompactPlan, is_read_whole, plan_compaction
 from ebooklet.sync.assemble import Change
 from ebooklet.sync.contract import PushOptions, PushResult
 from ebooklet.sync.fetch import Progress, matches
@@ -174,7 +174,7 @@ def _read(version: RemoteVersion, plan: CompactPlan, spool: _Spool, progress: Pr
             spool.put(row.key, value)
         _report(progress, spool, plan)
     rest = [row for row in plan.rows if row.key not in spool]  # of large packs, and what arrived damaged
-    for batch in version.fetch_parts(rest):
+    for batch in version.fetch_parts(rest, gap=GAP):
         for row, found_value in batch:
             if isinstance(found_value, Exception):
                 raise found_value

@@ -32,6 +32,7 @@ from ebooklet.format.frame import seal, unseal
 from ebooklet.format.names import check_database_key, object_text, objects_prefix
 from ebooklet.format.packing import decode_times_and_notes, version_of, versions_of
 from ebooklet.format.pages import OFFSET, PACK
+from ebooklet.format.ranges import GAP
 from ebooklet.format.snapshot import INLINE, MAX_ROOT, Root, Snapshot, SnapshotRef
 from ebooklet.format.table import PageRef, Row, Table
 from ebooklet.plan.fetch import FetchPlan, plan_fetch
@@ -212,10 +213,10 @@ class RemoteVersion:
 
     # ---- values --------------------------------------------------------------------------------------------------
 
-    def plan(self, rows: Sequence[Row]) -> FetchPlan:
+    def plan(self, rows: Sequence[Row], *, gap: int = GAP) -> FetchPlan:
         """Plan how to fetch rows whose values do not stand in the root."""
         sizes = [None if pack is None else pack.size for pack in self.snapshot.packs]
-        return plan_fetch(rows, sizes)
+        return plan_fetch(rows, sizes, gap=gap)
 
     def fetch(
         self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None
@@ -234,9 +235,9 @@ class RemoteVersion:
         return chain.from_iterable(self.fetch_parts(rows, threads=threads, progress=progress))
 
     def fetch_parts(
-        self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None
+        self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None, gap: int = GAP
     ) -> Iterator[list[Found]]:
-        """Do the same as `fetch`, and give together what arrives together."""
+        """Do the same as `fetch`, and give together what arrives together; `gap` bytes may be read for nothing."""
         asked: list[Row] = []
         here: list[Found] = []
         for row in rows:
@@ -248,7 +249,7 @@ class RemoteVersion:
         if here:
             yield here
         if asked:
-            yield from fetch(self.plan(asked), self.read_pack, self.place, threads, progress)
+            yield from fetch(self.plan(asked, gap=gap), self.read_pack, self.place, threads, progress)
 
     def inline(self, row: Row) -> bytes | None:
         """Return payload and tail of a value that stands in the root object, None for any other."""

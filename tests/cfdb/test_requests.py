@@ -1,6 +1,5 @@
 """How many requests, and how many bytes, does the work on a remote dataset cost? Counted at a store, never timed."""
 
-from collections import Counter
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -12,10 +11,13 @@ import cfdb
 from cfdb.model.edataset import EDataset
 from ebooklet.places import StoreConnection
 from ebooklet.stores.memory import MemoryStore
-from ebooklet.stores.wrappers import CountingStore
+from ebooklet.stores.wrappers import CountingStore, Counts
+from ebooklet.sync.version import open_version
 
 KEY = "big/x.cfdb"
-MB4 = 4 << 20
+MB4 = 4_000_000
+PACK = 16 << 20
+ENTRY = 100  # bytes of a value's header and key in a pack, its time and its statistics
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def published(case: Case) -> tuple[CountingStore, Counter[str]]:
+def published(case: Case) -> tuple[CountingStore, Counts]:
     """The store with the dataset in it, and what writing it cost."""
     store = CountingStore(MemoryStore())
     with cfdb.open_edataset(StoreConnection(KEY, store), flag="n", cache=None, push_on_close=False) as ds:
@@ -48,13 +50,39 @@ def published(case: Case) -> tuple[CountingStore, Counter[str]]:
         ds["t"][...] = case.values()
         store.reset()
         ds.push()
-    return store, store.reset().requests
+    return store, store.reset()
 
 
 @pytest.fixture
-def store(published: tuple[CountingStore, Counter[str]]) -> CountingStore:
+def store(published: tuple[CountingStore, Counts]) -> CountingStore:
+    """The same, to be read and copied only."""
     published[0].reset()
     return published[0]
+
+
+@pytest.fixture
+def own(published: tuple[CountingStore, Counts]) -> CountingStore:
+    """A store with the same objects, to be changed."""
+    inner = MemoryStore()
+    for meta in published[0].inner.list(""):
+        published[0].inner.copy(meta.key, meta.key, target=inner)
+    return CountingStore(inner)
+
+
+def stored(store: CountingStore) -> dict[str, int]:
+    """What every value takes up on the remote, by key; whatever the codec makes of it."""
+    return {row.key: row.length for row in open_version(store.inner, KEY).iter_rows()}
+
+
+def chunks_of(store: CountingStore, name: str) -> dict[str, int]:
+    """What the chunks of a variable take up."""
+    with opened(CountingStore(store.inner)) as ds:
+        prefix = f"{ds[name]._member.id}/"
+    return {key: size for key, size in stored(store).items() if key.startswith(prefix)}
+
+
+def root_size(store: CountingStore) -> int:
+    return store.inner.head(KEY).size
 
 
 def opened(store: CountingStore, path: Path | None = None, flag: str = "r") -> EDataset:
@@ -64,40 +92,40 @@ def opened(store: CountingStore, path: Path | None = None, flag: str = "r") -> E
     return cfdb.open_edataset(connection, path, flag=flag, push_on_close=False)
 
 
-def test_writing_everything_costs_its_packs_one_commit_and_one_question(
-    case: Case, published: tuple[CountingStore, Counter[str]]
-) -> None:
-    store, requests = published
-    packs = ceil(sum(meta.size for meta in store.inner.list("")) / (16 << 20))
-    learning = 1
-    assert requests.total() <= packs + 1 + learning
-    assert not requests["list"]
-    assert not requests["head"]
+def test_writing_everything_costs_its_packs_and_one_commit(case: Case, published: tuple[CountingStore, Counts]) -> None:
+    store, counts = published
+    sizes = stored(store)
+    values = sum(sizes.values()) + ENTRY * len(sizes)
+    assert counts.total <= ceil(values / PACK) + 1
+    assert set(counts.requests) == {"put", "conditional_put"}
+    assert counts.sent < values + 2 * root_size(store)
 
 
 def test_a_cold_open_with_coordinates_is_one_small_request(store: CountingStore, case: Case) -> None:
     with opened(store) as ds:
         assert ds["time"].values[-1] == case.chunks - 1
+        assert ds["cell"].values[-1] == case.cells - 1
         assert "t" in str(ds)
     assert store.counts.total == 1
-    coordinates = 2 * 8 * (case.chunks + case.cells)
+    coordinates = sum(chunks_of(store, "time").values()) + sum(chunks_of(store, "cell").values())
     assert store.counts.received < 15_000 + coordinates
 
 
-def test_one_chunk_after_opening_is_one_request(store: CountingStore, case: Case) -> None:
+def test_one_chunk_after_opening_is_one_request_for_just_its_bytes(store: CountingStore, case: Case) -> None:
     with opened(store) as ds:
         store.reset()
         np.testing.assert_array_equal(ds["t"][case.chunks // 2].values, case.values()[case.chunks // 2])
     assert store.counts.total == 1
-    assert store.counts.received < 2 * 4 * case.cells
+    assert store.counts.received <= max(chunks_of(store, "t").values())
 
 
 def test_a_full_read_is_its_bytes_in_pieces_of_four_megabytes(store: CountingStore, case: Case) -> None:
     with opened(store) as ds:
         store.reset()
         np.testing.assert_array_equal(ds["t"].values, case.values())
-    packs = sum(1 for meta in store.inner.list("") if meta.size > 10_000 and ".objects" in meta.key)
-    assert store.counts.total <= ceil(store.counts.received / MB4) + packs
+    sizes = chunks_of(store, "t")
+    assert store.counts.received < sum(sizes.values()) + ENTRY * len(sizes)
+    assert store.counts.total <= ceil(store.counts.received / MB4)
 
 
 def test_load_fetches_in_the_same_few_requests(store: CountingStore, case: Case) -> None:
@@ -105,8 +133,7 @@ def test_load_fetches_in_the_same_few_requests(store: CountingStore, case: Case)
         store.reset()
         ds["t"].load()
         requests, received = store.counts.total, store.counts.received
-        packs = sum(1 for meta in store.inner.list("") if ".objects" in meta.key)
-        assert requests <= ceil(received / MB4) + packs
+        assert requests <= ceil(received / MB4)
         np.testing.assert_array_equal(ds["t"].values, case.values())
         assert store.counts.total == requests, "everything is here"
 
@@ -128,25 +155,100 @@ def test_a_session_that_changes_nothing_sends_nothing(store: CountingStore, case
     assert set(store.counts.requests) == {"get"}
 
 
-def test_a_change_of_one_percent_is_three_requests_and_its_bytes(store: CountingStore, case: Case) -> None:
+def test_a_change_of_one_percent_is_two_requests_and_its_bytes(own: CountingStore, case: Case) -> None:
     changed = max(1, case.chunks // 100)
-    with opened(store, flag="w") as ds:
-        ds["t"][:changed] = case.values()[:changed]
+    with opened(own, flag="w") as ds:
+        before = set(chunks_of(own, "t").items())
+        own.reset()
+        ds["t"][:changed] = -case.values()[:changed]
         ds.push()
-    assert store.counts.total <= 3  # open, pack, commit
-    assert not store.counts.requests["list"]
-    table = 20 * case.chunks + 30_000
-    inline = 64_000
-    assert store.counts.sent < changed * case.cells * 4 + 2 * table + inline
+        assert own.counts.requests == {"put": 1, "conditional_put": 1}
+    sizes = sorted(chunks_of(own, "t").values())[-changed:]
+    manifest = 2 * root_size(own)  # the root, and the same snapshot once more in the pack
+    assert own.counts.sent < sum(sizes) + ENTRY * changed + manifest
+    assert len(before) == case.chunks
 
 
-def test_deleting_leaves_nothing_and_costs_what_it_must(case: Case) -> None:
-    store = CountingStore(MemoryStore())
-    with cfdb.open_edataset(StoreConnection(KEY, store), flag="n", cache=None, num_groups=4) as ds:
-        ds["t"] = ("x", np.random.default_rng(0).normal(size=100_000))
-        ds.push()
-        objects = sum(1 for _ in store.inner.list(""))
+def test_a_change_on_a_version_that_is_old_by_now_is_three_requests(own: CountingStore, case: Case) -> None:
+    with opened(own, flag="w") as late:
+        with opened(own, flag="w") as other:
+            other["t"][0] = -case.values()[0]
+            other.push()
+        own.reset()
+        assert late.pull()
+        late["t"][1] = -case.values()[1]
+        late.push()
+        assert own.counts.requests == {"get": 1, "put": 1, "conditional_put": 1}
+    with opened(own) as ds:
+        np.testing.assert_array_equal(ds["t"][:2].values, -case.values()[:2])
+
+
+def test_a_copy_is_its_packs_and_two_requests(store: CountingStore, case: Case) -> None:
+    target = CountingStore(MemoryStore("elsewhere"))
+    packs = sum(1 for meta in store.inner.list("") if ".objects" in meta.key)
+    with opened(store) as ds:
         store.reset()
-        ds.delete_remote()
-    assert store.counts.total <= 1 + 2 * ceil(objects / 1000)
-    assert list(store.inner.list("")) == []
+        ds.copy_remote(StoreConnection(KEY, target))
+    assert store.counts.total + target.counts.total <= packs + 2
+    assert store.counts.received + target.counts.sent < 2 * root_size(store), "the server copies"
+    with opened(target) as ds:
+        np.testing.assert_array_equal(ds["t"].values, case.values())
+
+
+def test_deleting_leaves_nothing_and_costs_what_it_must(own: CountingStore, case: Case) -> None:
+    with opened(own, flag="w") as ds:
+        objects = sum(1 for _ in own.inner.list(""))
+        own.reset()
+        ds.delete_remote(load=False)
+    assert own.counts.total <= 1 + 2 * ceil(objects / 1000)
+    assert list(own.inner.list("")) == []
+
+
+def test_many_small_pushes_are_read_in_few_requests_after_a_compaction(own: CountingStore, case: Case) -> None:
+    """A full read and a part of it, before the edits, after them, and after the compaction."""
+    values = case.values()
+    part = slice(0, max(4, case.chunks // 20))
+    rng = np.random.default_rng(2)
+
+    def reads() -> tuple[int, int, int]:
+        with opened(own) as ds:
+            own.reset()
+            np.testing.assert_array_equal(ds["t"][part].values, values[part])
+            some = own.reset().total
+        with opened(own) as ds:
+            own.reset()
+            np.testing.assert_array_equal(ds["t"].values, values)
+            return some, own.counts.total, own.counts.received
+
+    before = reads()
+    with opened(own, flag="w") as ds:
+        for chunk in rng.choice(case.chunks, 20, replace=False):
+            values[chunk] += 1
+            ds["t"][int(chunk)] = values[chunk]
+            ds.push()
+        scattered = reads()
+        assert scattered[1] > before[1] + 10
+        ds["t"][0] = values[0] = 7
+        own.reset()
+        result = ds.compact()
+        assert result
+        assert own.counts.total == result.n_requests <= 21 + before[1] + 3
+        assert ds.changes(), "what is pending stays pending"
+        np.testing.assert_array_equal(ds["t"].values, values)
+        ds.push()
+    compacted = reads()
+    assert compacted[0] <= before[0] + 3
+    assert compacted[1] <= before[1] + 6 < scattered[1]
+    assert compacted[2] < 1.1 * before[2] + 20 * 64_000
+
+
+def test_what_is_here_is_not_fetched_again_after_a_compaction(own: CountingStore, case: Case, tmp_path: Path) -> None:
+    with opened(own, tmp_path / "mine.cfdb", flag="w") as ds:
+        for chunk in range(3):
+            ds["t"][chunk] = case.values()[chunk] + 1
+            ds.push()
+        ds["t"].load()
+        assert ds.compact()
+        own.reset()
+        np.testing.assert_array_equal(ds["t"][:3].values, case.values()[:3] + 1)
+        assert own.counts.total == 0

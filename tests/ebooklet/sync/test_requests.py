@@ -2,7 +2,7 @@
 
 import pytest
 
-from ebooklet.errors import RemoteExistsError
+from ebooklet.errors import RemoteExistsError, UUIDMismatchError
 from ebooklet.format.snapshot import Snapshot
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
@@ -80,7 +80,7 @@ def test_every_workload_stays_within_its_requests(store: CountingStore, count: i
     assert contents(copied) == made
     store.reset()
 
-    assert delete_database(store, KEY, editor.version.uuid) == packs + 2
+    assert delete_database(store, KEY, editor.version) == packs + 2
     assert store.counts.total == 1 + 2 * -(-packs // 1000)
     assert list(store.list(KEY)) == []
 
@@ -203,6 +203,37 @@ def test_num_groups_gives_that_many_packs(store: CountingStore) -> None:
     assert sizes == [5, 5, 5, 5]
 
 
+def test_deleting_thousands_of_objects_takes_two_requests_for_each_thousand(store: CountingStore) -> None:
+    writer = Client(store)
+    filled(writer, 2300, 10)
+    objects = writer.push(num_groups=2300).objects
+    assert 2000 < objects < 3000
+    store.put(f"{KEY}.bak", b"a neighbour")
+    store.put(f"{KEY}.objects/other/x", b"of a database that was here before")
+    store.reset()
+    assert delete_database(store, KEY, writer.version) == objects
+    assert store.counts.total == 1 + 2 * 3
+    assert [meta.key for meta in store.list("")] == [f"{KEY}.bak", f"{KEY}.objects/other/x"]
+
+
+def test_deleting_looks_whose_database_it_is_now(store: CountingStore) -> None:
+    writer = Client(store)
+    made = filled(writer, 3, 10)
+    writer.push()
+    late = Client.opened(store)
+    writer["more"] = made["more"] = b"1"
+    writer.push()
+    copied = copy_database(writer.version, store, "copy.cfdb")  # type: ignore[arg-type]
+    body = store.get("copy.cfdb").body
+    store.put(KEY, body)
+    with pytest.raises(UUIDMismatchError, match="another database now"):
+        delete_database(store, KEY, late.version)
+    assert store.get(KEY).body == body
+    store.put(KEY, writer.version.cached.body)  # type: ignore[union-attr]
+    assert delete_database(store, KEY, late.version) == 3, "a later version of the same database"
+    assert contents(copied) == made
+
+
 def test_a_copy_is_a_database_of_its_own(store: CountingStore) -> None:
     writer = Client(store)
     made = filled(writer, 10, 100)
@@ -213,7 +244,7 @@ def test_a_copy_is_a_database_of_its_own(store: CountingStore) -> None:
     assert copied.uuid != source.uuid
     with pytest.raises(RemoteExistsError, match="overwrite=True"):
         copy_database(source, store, "copy.cfdb")
-    delete_database(store, KEY, source.uuid)
+    delete_database(store, KEY, source)
     assert contents(open_version(store, "copy.cfdb")) == made
     assert copied.root.ref is None
     editor = Client(store, copied)
