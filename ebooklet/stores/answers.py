@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element
 
 from ebooklet.stores.body import count_in, http_date, read_bounded
 from ebooklet.stores.s3_xml import LONGEST, NotXMLError, parsed
 from ebooklet.stores.translate import Answer
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from urllib3 import BaseHTTPResponse
 
 LONGEST_FAULT = 1 << 16
@@ -46,7 +47,7 @@ def length_of(reply: "BaseHTTPResponse") -> int | None:
     return count_in(reply.headers.get("content-length"))
 
 
-def document_of(reply: "BaseHTTPResponse", longest: int = LONGEST) -> Element:
+def document_of(reply: "BaseHTTPResponse", longest: int = LONGEST) -> "Element":
     """The XML of an answer.
 
     Raises
@@ -74,11 +75,11 @@ def fault_of(reply: "BaseHTTPResponse") -> Fault:
         return error.fault
     except NotXMLError:
         pass
-    return _fault(reply, Element("Error"), reply.status)
+    return _fault(reply, None, reply.status)
 
 
-def _fault(reply: "BaseHTTPResponse", root: Element, status: int) -> Fault:
-    code, message, region = (root.findtext(name) or "" for name in ("Code", "Message", "Region"))
+def _fault(reply: "BaseHTTPResponse", root: "Element | None", status: int) -> Fault:
+    code, message, region = ((root is not None and root.findtext(name)) or "" for name in ("Code", "Message", "Region"))
     now = http_date(reply.headers, "date")
     told = reply.headers.get("x-amz-bucket-region") or region
     return Fault(Answer(status, code, message), told, None if now is None else now.timestamp())

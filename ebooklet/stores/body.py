@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from ebooklet.errors import ShortObjectError, StoreError
 
@@ -148,6 +147,8 @@ def http_date(headers: Mapping[str, str], name: str) -> datetime | None:
     text = headers.get(name)
     if not text:
         return None
+    from email.utils import parsedate_to_datetime
+
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

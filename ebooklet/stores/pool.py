@@ -3,20 +3,20 @@
 A request is sent once, as it is: no redirect is followed and nothing is repeated unless that is asked for.
 """
 
-import ssl
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ebooklet.errors import RemoteConnectionError, StoreError
 from ebooklet.stores.body import IncompleteBodyError
 from ebooklet.stores.retry import TransientError
 
 if TYPE_CHECKING:
+    import ssl
+
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager
 
 # Beyond this it is cheaper to open a connection than to read what nobody wants.
@@ -121,6 +121,8 @@ def proxy_for(url: str) -> str | None:
     >>> proxy_for("nowhere://example.org") is None
     True
     """
+    from urllib.request import getproxies, proxy_bypass
+
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return None if proxy_bypass(host) else getproxies().get(parts.scheme)
@@ -142,8 +144,10 @@ def _through(proxy: str, options: dict[str, Any]) -> "PoolManager":
         raise StoreError(f"the proxy {shown} of the environment cannot be used: {error}") from error
 
 
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
+def _tls_context(verify: bool | str) -> "ssl.SSLContext":
     """Made once for a pool: reading the authorities takes as long as some requests."""
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if verify is False:
