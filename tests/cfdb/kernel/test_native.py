@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -142,9 +143,8 @@ def test_indices_out_of_bounds_are_refused(which: int, number: int) -> None:
 
 def test_only_integers_are_converted() -> None:
     cells = smooth()
-    codec = codec_of(cells)
     zeros = np.zeros((1, 3), np.int64)
-    for codec, out in ((codec, cells), (codec_of(smooth(0, "<i2")), np.zeros(SHAPE, "<i4"))):
+    for codec, out in ((codec_of(cells), cells), (codec_of(smooth(0, "<i2")), np.zeros(SHAPE, "<i4"))):
         with pytest.raises(ValueError, match="cannot be converted"):
             native.decode_boxes(codec, [b""], zeros, zeros, out, zeros, Conversion(0, 1.0, 0.0, None))
 
@@ -285,18 +285,18 @@ def test_other_threads_run_during_the_work() -> None:
     def count() -> None:
         while not stop.is_set():
             steps[0] += 1
+            time.sleep(0)  # hands over by itself
 
     interval = sys.getswitchinterval()
     counter = threading.Thread(target=count)
     counter.start()
     try:
-        sys.setswitchinterval(1e-6)
         while not steps[0]:
             stop.wait(0.001)
         payloads = native.encode_chunks(codec, [cells] * 3)
         zeros, counts, out = np.zeros((3, 3), np.int64), np.array([cells.shape] * 3), np.empty_like(cells)
         spec, arguments = native._spec(codec), (tuple(payloads), zeros, counts, out, zeros, None)
-        sys.setswitchinterval(100)  # nobody has to hand over, but who releases
+        sys.setswitchinterval(5)  # nobody is made to hand over
         before = steps[0]
         raw.decode_boxes(spec, *arguments)
         between = steps[0]
