@@ -51,7 +51,7 @@ $(PEERS)/.ready: benchmarks/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
 	touch $@
 
-$(OURS)/.ready: pyproject.toml
+$(OURS)/.ready: pyproject.toml setup.py $(wildcard cfdb/kernel/*.[ch])
 	$(PYTHON) -m venv $(OURS)
 	$(OURS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(OURS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'

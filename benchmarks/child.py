@@ -106,6 +106,13 @@ def versions(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def kernel(job: dict[str, Any]) -> dict[str, Any]:
+    """Which kernel ours works with."""
+    import cfdb.kernel
+
+    return {"name": cfdb.kernel.name()}
+
+
 def codecs(job: dict[str, Any]) -> dict[str, Any]:
     """Ratio and speed of pipelines in one thread."""
     from benchmarks.codecs import measure_all
@@ -115,14 +122,14 @@ def codecs(job: dict[str, Any]) -> dict[str, Any]:
 
 def growth(job: dict[str, Any]) -> dict[str, Any]:
     """Build or use a dataset of many chunks."""
-    from benchmarks.growth import build, use
+    from benchmarks.growth import build, hold, use
 
-    return build(job) if job["do"] == "growth_build" else use(job)
+    return {"growth_build": build, "growth_use": use, "growth_hold": hold}[job["do"]](job)
 
 
 JOBS = {
     "prepare": prepare, "measure": measure, "memory": memory, "empty": empty, "versions": versions, "codecs": codecs,
-    "growth_build": growth, "growth_use": growth,
+    "growth_build": growth, "growth_use": growth, "growth_hold": growth, "kernel": kernel,
 }  # fmt: skip
 
 

@@ -34,10 +34,14 @@ def measure_growth(runner: Any, counts: tuple[int, ...] = COUNTS) -> list[dict[s
             break
         build["wall"] = time.perf_counter() - started
         use = runner.try_run(f"growth, {count}", {"do": "growth_use", "chunks": count}, "ours")
+        memory = {}
+        for where in ("local", "remote"):
+            job = {"do": "growth_hold", "where": where}
+            memory[where] = (runner.try_run(f"growth, {count}, {where}", job, "ours") or {}).get("peak", 0)
         shutil.rmtree(_home(runner.folder), ignore_errors=True)
         if use is None:
             break
-        found.append({"chunks": count, "build": build, **use})
+        found.append({"chunks": count, "build": build, "memory": memory, **use})
         runner.say(f"growth, {count:,} chunks: {time.perf_counter() - started:.0f} s")
     return found
 
@@ -74,12 +78,9 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
 def use(job: dict[str, Any]) -> dict[str, Any]:
     """Use the dataset in every way, some times; give medians of seconds, and what each way costs."""
     rounds = [_round(*_places(Path(job["folder"])), job["chunks"], number) for number in range(ROUNDS)]
-    names = rounds[0]
-    found: dict[str, Any] = {
-        name: {part: median(one[name][part] for one in rounds) for part in parts} for name, parts in names.items()
+    return {
+        name: {part: median(one[name][part] for one in rounds) for part in parts} for name, parts in rounds[0].items()
     }
-    found["memory"] = _memory(*_places(Path(job["folder"])), job["chunks"])
-    return found
 
 
 def _round(remote: str, path: Path, chunks: int, number: int) -> dict[str, dict[str, float]]:
@@ -121,9 +122,18 @@ def _round(remote: str, path: Path, chunks: int, number: int) -> dict[str, dict[
     return found
 
 
-def _memory(remote: str, path: Path, chunks: int) -> dict[str, int]:
-    """Peak of opening and reading one chunk, on the local file and without it."""
+def hold(job: dict[str, Any]) -> dict[str, Any]:
+    """Peak of opening and reading one chunk, on the local file or without it, in a process that did nothing like it."""
+    import numpy as np
+
     import cfdb
+
+    with cfdb.open_dataset(None, "n") as small:
+        small["v"] = ("x", np.arange(4.0))
+        small["v"].values  # noqa: B018
+    remote, path = _places(Path(job["folder"]))
+    with cfdb.open_edataset(f"{remote}-small", cache=None, flag="n") as small:
+        small["v"] = ("x", np.arange(4.0))
 
     def local() -> None:
         with cfdb.open_dataset(path, allow_partial=True) as dataset:
@@ -133,7 +143,7 @@ def _memory(remote: str, path: Path, chunks: int) -> dict[str, int]:
         with cfdb.open_edataset(remote, cache=None) as dataset:
             dataset["v"][0:CELLS].values  # noqa: B018
 
-    return {"local": peak_of(local), "remote": peak_of(afar)}
+    return {"peak": peak_of(local if job["where"] == "local" else afar)}
 
 
 def _traffic(stats: Any) -> dict[str, float]:
