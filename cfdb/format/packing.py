@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.errors import EncodingError
+from cfdb.kernel import Conversion, pack_floats
+from cfdb.kernel.packing import scale, unpack_floats
 
 Array = npt.NDArray[Any]
 
@@ -55,43 +57,27 @@ class Packing:
         """Code of cells that were never written."""
         return 0 if self.fill is None else self.fill
 
+    @property
+    def conversion(self) -> Conversion:
+        """How codes become floats."""
+        return Conversion(self.base, self.factor, float(self.offset), self.fill)
+
     def pack_floats(self, values: Array) -> Array:
         """Turn floats into codes; NaN, infinities and values out of range become missing."""
-        scaled = values.astype(np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            base = self.base
-            if base is None:
-                scaled -= self.offset
-                scaled *= self.factor
-                np.rint(scaled, out=scaled)
-            else:
-                scaled *= self.factor
-                np.rint(scaled, out=scaled)
-                scaled -= base
-        low, high = _float_range(self.codes)
-        fits = (scaled >= low) & (scaled <= high)
-        if fits.all():
-            return scaled.astype(self.codes)
-        if self.fill is None:
+        floats = values if values.dtype.str in ("<f4", "<f8") else values.astype(np.float64)
+        codes, misfits = pack_floats(floats, self.codes, self.conversion)
+        if misfits and self.fill is None:
+            _, fits = scale(floats, self.codes, self.conversion)
             raise EncodingError(
                 f"{values[~fits].flat[0]!r} has no code in {self} and no code is reserved for missing values; declare "
                 "a fillvalue, or a range (min_value, max_value) that holds it"
             )
-        return np.where(fits, scaled, self.fill).astype(self.codes)
+        packed: Array = codes
+        return packed
 
     def unpack_floats(self, codes: Array, out: Array) -> None:
         """Turn codes into floats, in `out`."""
-        base = self.base
-        values = codes.astype(np.float64)
-        if base is not None:
-            values += base
-            values /= self.factor
-        else:
-            values /= self.factor
-            values += self.offset
-        if self.fill is not None:
-            values[codes == self.fill] = np.nan
-        np.copyto(out, values, casting="same_kind")
+        np.copyto(out, unpack_floats(codes, self.conversion), casting="same_kind")
 
     def pack_integers(self, values: Array, missing: npt.NDArray[np.bool_] | None = None) -> Array:
         """Turn integers into codes.
@@ -136,13 +122,6 @@ def _shifted(values: Array, offset: int, target: np.dtype[Any]) -> Array:
     wide = values.astype(np.uint64) if values.dtype.kind == "u" else values.astype(np.int64).view(np.uint64)
     shifted = wide + np.uint64(offset % 2**64)
     return shifted.astype(target) if target.kind == "u" else shifted.view(np.int64).astype(target)
-
-
-def _float_range(codes: np.dtype[Any]) -> tuple[float, float]:
-    """Smallest and largest float64 that is an exact code."""
-    limits = np.iinfo(codes)
-    low, high = float(limits.min), float(limits.max)
-    return low, high if high <= limits.max else float(np.nextafter(high, 0))
 
 
 def smallest_codes(span: int, reserved: int) -> str | None:

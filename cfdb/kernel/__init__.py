@@ -19,6 +19,7 @@ __all__ = [
     "decode_boxes",
     "encode_chunks",
     "name",
+    "pack_floats",
     "shuffle",
     "summarise",
     "unshuffle",
@@ -42,6 +43,7 @@ def _chosen() -> ModuleType:
 _kernel = _chosen()
 encode_chunks = _kernel.encode_chunks
 decode_boxes = _kernel.decode_boxes
+pack_floats = _kernel.pack_floats
 summarise = _kernel.summarise
 shuffle = _kernel.shuffle
 unshuffle = _kernel.unshuffle

@@ -13,10 +13,11 @@ from cfdb.kernel.codec import BlockCodec, Buffer, Conversion
 from cfdb.kernel.frames import zstd_decode, zstd_encode
 from cfdb.kernel.integers import MODE as INTEGER
 from cfdb.kernel.integers import decode_integers, encode_integers
+from cfdb.kernel.packing import pack_floats, unpack_floats
 from cfdb.kernel.residuals import shuffle, unshuffle
 from cfdb.kernel.summary import summarise
 
-__all__ = ["decode_boxes", "encode_chunks", "shuffle", "summarise", "unshuffle"]
+__all__ = ["decode_boxes", "encode_chunks", "pack_floats", "shuffle", "summarise", "unshuffle"]
 
 Array = npt.NDArray[Any]
 
@@ -135,21 +136,7 @@ def _decode_box(
             wanted.append(slice(low - place.start, high - place.start))
             goal.append(slice(low - s + t, high - s + t))
         cells = block[tuple(wanted)]
-        out[tuple(goal)] = cells if conversion is None else _converted(cells, conversion)
-
-
-def _converted(codes: Array, conversion: Conversion) -> Array:
-    """Turn codes into floats, as `cfdb.format.packing.Packing.unpack_floats` does."""
-    values = codes.astype(np.float64)
-    if conversion.base is not None:
-        values += conversion.base
-        values /= conversion.factor
-    else:
-        values /= conversion.factor
-        values += conversion.offset
-    if conversion.fill is not None:
-        values[codes == conversion.fill] = np.nan
-    return values
+        out[tuple(goal)] = cells if conversion is None else unpack_floats(cells, conversion)
 
 
 def _check_out(codec: BlockCodec, out: Array, conversion: Conversion | None) -> None:

@@ -74,7 +74,7 @@ def conversion_of(dtype: DataType) -> Conversion | None:
     packing = dtype.packing
     if packing is None or dtype.name not in ("float32", "float64"):
         return None
-    return Conversion(packing.base, packing.factor, float(packing.offset), packing.fill)
+    return packing.conversion
 
 
 def bounds(selection: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[int], list[int], tuple[Any, ...]]:

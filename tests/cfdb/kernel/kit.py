@@ -402,6 +402,29 @@ class KernelKit:
             assert out[4:27].tobytes() == wide[2:25, 9:19].astype(target).tobytes()
             assert not out[:4].any()
 
+    @pytest.mark.parametrize("code", ["u1", "i2", "u4", "i8"])
+    @pytest.mark.parametrize("source", FLOATS)
+    def test_floats_become_codes(self, kernel: Any, code: str, source: str) -> None:
+        values = Recipe("walk", 6, 0.05).cells(source, (40, 30))
+        for conversion in (
+            Conversion(-300, 100.0, -3.0, 5),
+            Conversion(0, 1.0, 0.0, None),
+            Conversion(None, 10.0, 0.123, 0),
+        ):
+            found, misfits = kernel.pack_floats(values, np.dtype(code), conversion)
+            expected, lost = numpy_kernel.pack_floats(values, np.dtype(code), conversion)
+            assert (found.tobytes(), misfits) == (expected.tobytes(), lost)
+            limits = np.iinfo(code)
+            for value, packed in zip(values.ravel().tolist()[::7], found.ravel().tolist()[::7], strict=True):
+                if not math.isfinite(value):
+                    assert packed == (conversion.fill or 0)
+                    continue
+                whole = value if conversion.base is not None else value - conversion.offset
+                exact = round(whole * conversion.factor) - (conversion.base or 0)
+                if abs(exact) > 2**52:
+                    continue
+                assert packed == (exact if limits.min <= exact <= limits.max else conversion.fill or 0)
+
     # statistics and bytes
 
     @pytest.mark.parametrize("code", FLOATS)
