@@ -4,7 +4,6 @@ The wheel comes first, because then the compiled and the NumPy kernel compress w
 """
 
 import ctypes
-import ctypes.util
 import importlib.util
 from collections.abc import Iterator
 
@@ -53,6 +52,8 @@ def _candidates() -> Iterator[str]:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin:
             yield spec.origin
-    system = ctypes.util.find_library("zstd")
+    from ctypes.util import find_library  # slow to import, and hardly ever needed
+
+    system = find_library("zstd")
     if system:
         yield system
