@@ -53,12 +53,15 @@ class Scripted:
         Requests.
     connections : int
         Connections that were accepted.
+    hangs_up : bool
+        Whether it closes every connection after an answer, without saying so before.
     """
 
     url: str = ""
     answer: Callable[[Seen], Reply] = lambda _: Reply(headers={"ETag": '"e"'})
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
+    hangs_up: bool = False
 
     @property
     def port(self) -> int:
@@ -127,6 +130,7 @@ def scripted_server(tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
+            self.close_connection = self.close_connection or script.hangs_up
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _do
 

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -203,6 +205,18 @@ class TestConnections:
                 store.get(key, limit=10)
             assert web.connections == opened
 
+    @pytest.mark.parametrize("tls", [False, True])
+    def test_one_that_was_closed_while_idle_is_no_uncertain_outcome(
+        self, web: Scripted, secure: Scripted, stores: Stores, authority: Authority, tls: bool
+    ) -> None:
+        server = secure if tls else web
+        server.hangs_up = True
+        store = stores(server.url, verify=str(authority.file))
+        for turn in range(3):
+            store.put(str(turn), b"", CREATE)
+            _until(lambda: not _established(server.port))
+        assert (len(server.seen), server.connections) == (3, 3)
+
     def test_they_end_with_the_store(self, web: Scripted, stores: Stores) -> None:
         store = S3Store(S3Access("lab", endpoint_url=web.url), KEYS)
         before = _sockets()
@@ -216,6 +230,7 @@ class TestConnections:
         gc.collect()
         assert not _client_sockets(web.port)
 
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_forked_process_opens_its_own(self, web: Scripted, stores: Stores) -> None:
         store = stores(web.url)
         web.answer = lambda _: Reply(200, b"hello")
@@ -247,11 +262,23 @@ def _sockets() -> set[str]:
     return found
 
 
-def _client_sockets(port: int) -> set[str]:
+def _client_sockets(port: int, state: str = "") -> set[str]:
     """Our ends of connections to a port."""
     mine = {name.removeprefix("socket:[").rstrip("]") for name in _sockets()}
     lines = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-    return {line[9] for line in lines if line[9] in mine and int(line[2].partition(":")[2], 16) == port}
+    to_port = [line for line in lines if int(line[2].partition(":")[2], 16) == port]
+    return {line[9] for line in to_port if line[9] in mine and state in {"", line[3]}}
+
+
+def _established(port: int) -> set[str]:
+    return _client_sockets(port, "01")
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 class TestImports:
