@@ -360,9 +360,8 @@ class View(ArrayLike):
             Slices of this part, one per dimension, and the values there.
         """
         selection = self._selected()
-        kept = selection.dims
         if not include_data:
-            return (tuple(box.slices[axis] for axis in kept) for box in self._array.boxes(selection))
+            return (slices for slices, _ in self._array.pieces(selection))
         mask = self._labels.masked if masked is None else masked
         return self._iter_data(selection, mask)
 
@@ -377,10 +376,8 @@ class View(ArrayLike):
     def written_chunks(self) -> Iterator[tuple[slice, ...]]:
         """Give the slices of this part whose chunks were written; the others read as fill."""
         selection = self._selected()
-        written = self._array.written()
-        for box in self._array.boxes(selection):
-            if box.index in written:
-                yield tuple(box.slices[axis] for axis in selection.dims)
+        written = self._array.written_keys()
+        return (slices for slices, key in self._array.pieces(selection) if key in written)
 
     def get_chunk(self, key: Key = (), missing_none: bool = False) -> Array | None:
         """Read the first chunk of a selection, clipped to it.
@@ -393,12 +390,11 @@ class View(ArrayLike):
             Whether to give None for a chunk that was never written, instead of fill.
         """
         part = self if key is None or key == () else self[key]
-        selection = part._selected()
-        for slices in part.iter_chunks(include_data=False):
-            if missing_none and not part._array.is_written(next(iter(part._array.boxes(selection))).key):
-                return None
-            return part[tuple(slices)].read()
-        return part.read()
+        first = next(part._array.pieces(part._selected()), None)
+        if first is None:
+            return part.read()
+        slices, chunk = first
+        return None if missing_none and not part._array.is_written(chunk) else part[slices].read()
 
     def stored(self) -> Stored:
         """Tell how many chunks of the variable are stored, their size, and how much of it is local."""

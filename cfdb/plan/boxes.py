@@ -54,7 +54,7 @@ class Boxes:
     def slices(self, number: int) -> tuple[slice, ...]:
         """Tell where in the selection a box lies."""
         pairs = zip(self.targets[number].tolist(), self.counts[number].tolist(), strict=True)
-        return tuple(slice(start, start + count) for start, count in pairs)
+        return tuple(slice(start, start + count, 1) for start, count in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class BoxPlan:
     def slices(self, kept: Sequence[int]) -> Iterator[tuple[slice, ...]]:
         """Tell where every box lies along some axes; the others must be single parts."""
         columns = [zip(self.axes[axis][OUT].tolist(), self.axes[axis][COUNT].tolist(), strict=True) for axis in kept]
-        return product(*([slice(out, out + count) for out, count in column] for column in columns))
+        return product(*([slice(out, out + count, 1) for out, count in column] for column in columns))
 
     def portions(self, step: int) -> Iterator[Boxes]:
         """Give the boxes, `step` at a time."""

@@ -89,6 +89,11 @@ class ChunkPlan:
     def __len__(self) -> int:
         return prod(len(axis) for axis in self.axes)
 
+    @property
+    def covers_all(self) -> bool:
+        """Whether all logical cells of every chunk are selected."""
+        return all(all(axis.covered) for axis in self.axes)
+
     def indexes(self) -> Iterator[tuple[int, ...]]:
         """Give the chunk indexes."""
         return product(*(axis.chunks for axis in self.axes))

@@ -21,8 +21,6 @@ class Box:
         Where it lies in the selection.
     key : str
         The chunk.
-    index : tuple of int
-        Number of the chunk along every axis.
     places : tuple
         NumPy index of its cells in the chunk.
     shape : tuple of int
@@ -31,7 +29,6 @@ class Box:
 
     slices: tuple[slice, ...]
     key: str
-    index: tuple[int, ...]
     places: tuple[Any, ...]
     shape: tuple[int, ...]
 
@@ -48,14 +45,13 @@ class _Piece:
 def cut(plan: ChunkPlan) -> Iterator[Box]:
     """Give the parts of a planned selection; the last axis varies fastest."""
     if not plan.axes:
-        yield Box((), f"{plan.variable_id}/s", (), (), ())
+        yield Box((), f"{plan.variable_id}/s", (), ())
         return
     for parts in product(*(_pieces(axis) for axis in plan.axes)):
         index = tuple(part.chunk for part in parts)
         yield Box(
             tuple(part.outer for part in parts),
             f"{plan.variable_id}/{'.'.join(map(str, index))}",
-            index,
             orthogonal(tuple(part.inner for part in parts)),
             tuple(part.outer.stop - part.outer.start for part in parts),
         )

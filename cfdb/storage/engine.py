@@ -20,10 +20,9 @@ from cfdb.plan.axis import count_chunks, shrunk_chunks, stored_chunks
 from cfdb.plan.chunks import ChunkGrid
 from cfdb.plan.indexing import Selection, select_all
 from cfdb.storage.access import ChunkAccess
-from cfdb.storage.boxes import Box, cut
 from cfdb.storage.portions import window
 from cfdb.storage.protocol import ChunkStore, Stored
-from cfdb.storage.reading import ArrayReader
+from cfdb.storage.reading import ArrayReader, Piece
 from cfdb.storage.values import statistics_of
 from cfdb.storage.writing import ArrayWriter
 
@@ -143,9 +142,15 @@ class ChunkedArray:
         """
         return self._reader.iterate(self.grid, selection)
 
-    def boxes(self, selection: Selection | None = None) -> Iterator[Box]:
-        """Cut a selection at chunk boundaries, in the order of its cells."""
-        return cut(self.grid.plan(selection))
+    def pieces(self, selection: Selection | None = None) -> Iterator[Piece]:
+        """Cut a selection at chunk boundaries, in the order of its cells.
+
+        Yields
+        ------
+        tuple
+            Slices along the axes that the selection leaves (`Selection.dims`), and the key of the chunk.
+        """
+        return self._reader.pieces(self.grid, selection)
 
     def load(self, selection: Selection | None = None, report: Report | None = None) -> tuple[int, int]:
         """Bring the chunks of a selection near.
@@ -200,9 +205,13 @@ class ChunkedArray:
 
     # asking
 
+    def written_keys(self) -> set[str]:
+        """Give the keys of the chunks that were written."""
+        return set(self.store.keys(f"{self._id}/"))
+
     def written(self) -> set[tuple[int, ...]]:
         """Give the indexes of the chunks that were written."""
-        parsed = (parse_chunk_key(key) for key in self.store.keys(f"{self._id}/"))
+        parsed = (parse_chunk_key(key) for key in self.written_keys())
         return {found[1] for found in parsed if found is not None}
 
     def is_written(self, key: str) -> bool:

@@ -3,8 +3,9 @@
 Everything follows from the number of chunks and what they take when decoded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from cfdb.options import get_options
@@ -72,9 +73,11 @@ def window(number: int, cost: int) -> int:
     return max(1, WINDOW_BYTES * number // max(1, cost))
 
 
-def sliced(items: Sequence[T], step: int) -> Iterator[Sequence[T]]:
+def sliced(items: Iterable[T], step: int) -> Iterator[list[T]]:
     """Give the items, `step` at a time."""
-    return (items[start : start + step] for start in range(0, len(items), step))
+    left = iter(items)
+    while part := list(islice(left, step)):
+        yield part
 
 
 def _fitting(number: int, cost: int, most_bytes: int, most: int) -> int:

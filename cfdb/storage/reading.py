@@ -27,6 +27,7 @@ from cfdb.storage.workers import iterate, run_all
 
 Array = npt.NDArray[Any]
 Part = tuple[tuple[slice, ...], Array]
+Piece = tuple[tuple[slice, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,14 @@ class ArrayReader:
         return found
 
     # chunk by chunk
+
+    def pieces(self, grid: ChunkGrid, selection: Selection | None) -> Iterator[Piece]:
+        """Cut a selection at chunk boundaries, in the order of its cells."""
+        chosen = select_all(grid.shape) if selection is None else selection
+        plan = plan_boxes(grid.variable_id, chosen, grid.axes, grid.chunk_shape)
+        if plan is not None:
+            return zip(plan.slices(chosen.dims), plan.keys(), strict=True)
+        return ((tuple(box.slices[axis] for axis in chosen.dims), box.key) for box in cut(grid.plan(chosen)))
 
     def iterate(self, grid: ChunkGrid, selection: Selection | None) -> Iterator[Part]:
         """Read chunk by chunk, in the order of the cells, the next ones while the caller works on one.

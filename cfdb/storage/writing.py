@@ -38,8 +38,8 @@ class ArrayWriter:
 
     def write(self, grid: ChunkGrid, selection: Selection, values: Array, *, encoded: bool) -> None:
         """Write values of shape ``selection.full_shape``, or (`encoded`) stored cells."""
-        parts = list(grid.plan(selection))
-        if not parts:
+        plan = grid.plan(selection)
+        if not len(plan):
             return
         to_cells = self.access.pipeline.to_cells
         if not encoded and (self._are_cells(values) or not self._always_fits(values)):
@@ -49,11 +49,10 @@ class ArrayWriter:
             chosen = [values[(*part.out_selection, ...)] for part in batch]  # arrays also where they have no dimension
             self._store(grid, batch, chosen if encoded else [to_cells(part) for part in chosen])
 
-        changed = [part.key for part in parts if not part.covers_chunk]
-        if changed:
-            self.access.store.prefetch(changed)
-        share = shared(len(parts), len(parts) * self.access.chunk_nbytes)
-        run_all(sliced(parts, share.step), work, inline=share.inline)
+        if not plan.covers_all:
+            self.access.store.prefetch(part.key for part in plan if not part.covers_chunk)
+        share = shared(len(plan), len(plan) * self.access.chunk_nbytes)
+        run_all(sliced(plan, share.step), work, inline=share.inline)
 
     def write_points(self, grid: ChunkGrid, points: Sequence[Array], values: Array) -> None:
         """Write single cells, given by their positions along every axis."""
