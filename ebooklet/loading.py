@@ -16,6 +16,7 @@ import numpy as np
 from ebooklet.errors import CorruptValueError, FileFormatError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.columns import Column
+from ebooklet.format.pages import LENGTH
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy, Write
 from ebooklet.survey import Survey, survey
@@ -162,6 +163,12 @@ class Loader:
     def _survey(self, keys: Sequence[str]) -> Survey:
         return survey(keys, self.local, self._cache, lambda: self.remote)
 
+    def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        """Return the bytes of each value without its tail, None where there is no value."""
+        found = self._survey(keys)
+        sizes = np.where(found.own, found.local[:, LENGTH], found.rows[:, LENGTH]).tolist()
+        return [size if there else None for size, there in zip(sizes, (found.own | found.remote).tolist(), strict=True)]
+
     def is_local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for each key whether its value, or its absence, is known here without a request."""
         found = self._survey(keys)
@@ -184,6 +191,11 @@ class Loader:
 
         Values may be views of something larger.
         """
+        if len(keys) == 1:
+            version, (place,) = self._look(keys)
+            payload = self._payload_here(version, keys[0], place)
+            if payload is not None or place.remote is None:
+                return [payload]
         found = self._survey(keys)
         values, missing = self._values_here(found)
         arrived: dict[str, Buffer] = {}

@@ -121,7 +121,8 @@ class Payloads:
 
     def sizes(self, keys: Sequence[str]) -> list[int | None]:
         """Return the payload bytes of each key, None where there is no value."""
-        return [None if row is None else row.length for row in self.rows(keys)]
+        self._check_open()
+        return self._loader.sizes(keys)
 
     def notes(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the note kept beside each value, None where there is no value."""

@@ -27,13 +27,17 @@ HEADER_SIZE = _HEADER.size
 FOOTER_SIZE = _FOOTER.size
 MAX_TAIL = 0xFFFFFFFF
 # the mixing of SplitMix64: places next to each other get fingerprints that have nothing in common
+_U64 = (1 << 64) - 1
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIXING = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
 def version_of(pack_name: bytes, offset: int) -> int:
     """Return the fingerprint of a place in the remote: what a local copy of the value there carries as its version."""
-    return int(versions_of(np.array([fingerprint(pack_name)], np.uint64), np.array([offset], np.uint64))[0])
+    mixed = (fingerprint(pack_name) + offset * int(_STEP)) & _U64
+    for shift, factor in _MIXING:
+        mixed = ((mixed ^ (mixed >> int(shift))) * int(factor)) & _U64
+    return (mixed ^ (mixed >> 31)) or 1
 
 
 def versions_of(packs: Column, offsets: Column) -> Column:

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebooklet.errors import CorruptFileError, EBookletError
-from ebooklet.format.checksum import crc32c
+from ebooklet.format.checksum import crc32c, fingerprint
 from ebooklet.format.packing import (
     FOOTER_SIZE,
     check_header,
@@ -19,6 +20,7 @@ from ebooklet.format.packing import (
     pack_parts,
     scan_pack,
     version_of,
+    versions_of,
 )
 from ebooklet.format.table import Row
 
@@ -108,3 +110,10 @@ def test_the_pack_of_format_1_stays_readable() -> None:
         (row.key, row.offset, row.length) for row in rows
     ]
     assert stored[: rows[-1].offset] == data[: rows[-1].offset]
+
+
+def test_fingerprints_of_places_are_the_same_one_by_one_and_many_at_once() -> None:
+    offsets = np.array([0, 1, 2**32, 2**63 - 1, 2**64 - 1], dtype=np.uint64)
+    for name in (NAME, b"x" * 16):
+        packs = np.full(len(offsets), fingerprint(name), dtype=np.uint64)
+        assert [version_of(name, int(offset)) for offset in offsets] == versions_of(packs, offsets).tolist()
