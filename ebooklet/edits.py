@@ -8,17 +8,21 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from ebooklet.errors import FileFormatError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.journal import ACKS_STATE, GUARDS_STATE, PUSH_STATE, decode_guards, encode_guards
+from ebooklet.format.pages import hot_numbers
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy
 from ebooklet.plan.push import same_value
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.version import CachedRoot, RemoteVersion
 
+READ_TOGETHER = 1024  # values
 ROOT_STATE, REPLACE_STATE, METADATA_STATE, KIND_STATE = "root", "replace", "metadata.pending", "kind"
 
 
@@ -99,8 +103,14 @@ class Edits:
         return self._local.pending()
 
     def read(self, rows: Sequence[Row]) -> Iterator[Buffer]:
-        """Read payload and tail of rows, in order."""
-        return map(self._local.value_of, rows)
+        """Read payload and tail of rows, in order; neighbours are read together."""
+        for start in range(0, len(rows), READ_TOGETHER):
+            some = rows[start : start + READ_TOGETHER]
+            if any(row.tail for row in some):
+                yield from map(self._local.value_of, some)
+            else:
+                numbers = np.array([hot_numbers(row) for row in some], np.uint64)
+                yield from cast("list[Buffer]", self._local.payloads_at([row.key for row in some], numbers))
 
     def state(self, name: str) -> bytes | None:
         """Return what was kept under a name."""
@@ -162,9 +172,9 @@ class Edits:
             self._forget_push()
             if result.replaced:
                 self._local.set_state(REPLACE_STATE, None)
+            self._local.set_state(ROOT_STATE, result.version.cached.encode())
             if next(self._local.pending(cold=False), None) is None:
                 self._local.set_state(GUARDS_STATE, None)
-            self.rest_on(result.version.cached)
             self._local.commit()
 
     def take_over_moves(self, moves: Mapping[str, tuple[int, int]], version: RemoteVersion) -> None:
@@ -181,7 +191,7 @@ class Edits:
             self._follow(version)
             held = self._local.rows(list(moves))
             self._local.update_rows(
-                replace(row, version=moves[row.key][1])
+                _of_version(row, moves[row.key][1])
                 for row in held
                 if row is not None and not row.deleted and row.version == moves[row.key][0]
             )
@@ -200,7 +210,7 @@ class Edits:
             if row is not None and is_pending(row) and not row.deleted:
                 there, version = pushed[row.key]
                 if same_value(row, there):
-                    marked.append(replace(row, version=version))
+                    marked.append(_of_version(row, version))
         self._local.update_rows(marked)
 
     def _drop(self, keys: Sequence[str], which: Callable[[Row], bool]) -> int:
@@ -243,6 +253,12 @@ class Edits:
             elif metadata != self.metadata:
                 self.set_metadata(json.loads(metadata), None)
             self._local.commit()
+
+
+def _of_version(row: Row, version: int) -> Row:
+    """Do what `replace` does in a fifth of its time."""
+    rest = (row.length, row.crc, row.tail, row.pack, row.timestamp)
+    return Row(row.key, row.offset, *rest, version, row.deleted, row.note)
 
 
 def dict_of_versions(result: PushResult) -> dict[str, tuple[Row, int]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ebooklet.format.packing import HEADER_SIZE, Layout, entry_size, lay_out
 from ebooklet.format.ranges import cuts
-from ebooklet.format.table import Row, order_key
+from ebooklet.format.table import Row
 
 GROUP_BYTES = 16 << 20
 MAX_GROUP_BYTES = 1 << 30  # a pack is sent in one request, from memory
@@ -63,7 +63,7 @@ def plan_push(
     *,
     group_bytes: int | None = None,
     num_groups: int | None = None,
-    order: Callable[[str], Any] = order_key,
+    order: Callable[[str], Any] | None = None,
     reused: Sequence[Row] = (),
     first: int = 0,
 ) -> PushPlan:
@@ -72,13 +72,14 @@ def plan_push(
     Parameters
     ----------
     pending : iterable of Row
-        Own edits and tombstones, as the local file has them.
+        Own edits and tombstones, as the local file has them: in the order of a key table, so that neighbours stay
+        together.
     group_bytes : int, optional
         Size of a pack, 16 MiB by default.
     num_groups : int, optional
         How many packs to make instead; more, if they would be larger than 1 GiB.
-    order : callable
-        Sorts the keys within and across packs.
+    order : callable, optional
+        Sorts the keys within and across packs in another way.
     reused : sequence of Row
         Rows of packs that were uploaded before; those that still fit the pending ones are not written again.
     first : int
@@ -97,8 +98,10 @@ def plan_push(
     waiting = {row.key: row for row in pending}
     removed = tuple(key for key, row in waiting.items() if row.deleted)
     uploaded = [row for row in reused if row.key in waiting and _unedited(waiting[row.key], row)]
-    new = [waiting[key] for key in waiting.keys() - {row.key for row in uploaded} - set(removed)]
-    new.sort(key=lambda row: order(row.key))
+    done = {row.key for row in uploaded}
+    new = [row for key, row in waiting.items() if not row.deleted and key not in done]
+    if order is not None:
+        new.sort(key=lambda row: order(row.key))
     sizes = [entry_size(row) for row in new]
     total = sum(sizes) + HEADER_SIZE
     parts = num_groups if num_groups is not None else -(-total // (group_bytes or GROUP_BYTES))

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from uuid import UUID, uuid4
 
-from ebooklet.format.checksum import Buffer
-from ebooklet.format.packing import version_of
+from ebooklet.format.checksum import Buffer, fingerprint
+from ebooklet.format.columns import column
+from ebooklet.format.packing import versions_of
 from ebooklet.format.snapshot import DEFAULT_GRACE
-from ebooklet.format.table import Row, order_key
+from ebooklet.format.table import Row
 from ebooklet.sync.fetch import Progress
 from ebooklet.sync.version import RemoteVersion
 
@@ -29,7 +30,7 @@ class PushSource(Protocol):
     """The local side of a push."""
 
     def pending(self) -> Iterable[Row]:
-        """Return own edits and tombstones, with times and notes."""
+        """Return own edits and tombstones, with times and notes, in the order of a key table."""
 
     def read(self, rows: Sequence[Row]) -> Iterable[Buffer]:
         """Return payload and tail of each row, in order; called from several threads."""
@@ -67,8 +68,8 @@ class PushOptions:
         Keys of small values to keep in the root object, the most important first, or a function that gives them.
     group_bytes, num_groups
         Size or number of the packed objects.
-    order : callable
-        Sorts the keys in the packs.
+    order : callable, optional
+        Sorts the keys in the packs, instead of the order of the source.
     guards : mapping
         By prefix of pending keys, the keys of records they rely on.
     on_conflict : str
@@ -94,7 +95,7 @@ class PushOptions:
     inline: Iterable[str] | Callable[[], Iterable[str]] = ()
     group_bytes: int | None = None
     num_groups: int | None = None
-    order: Callable[[str], Any] = order_key
+    order: Callable[[str], Any] | None = None
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_conflict: OnConflict = "raise"
     single_writer: bool = False
@@ -158,8 +159,10 @@ class PushResult:
 
     def versions(self) -> Iterable[tuple[Row, int]]:
         """Iterate over the keys that were set: (row, the version a local copy of this value has now)."""
-        for row, (name, offset) in zip(self.rows, self.places, strict=True):
-            yield row, version_of(name, offset)
+        marks = {name: fingerprint(name) for name in {name for name, _ in self.places}}
+        packs = column((marks[name] for name, _ in self.places), len(self.places))
+        offsets = column((offset for _, offset in self.places), len(self.places))
+        return zip(self.rows, versions_of(packs, offsets).tolist(), strict=True)
 
     def __str__(self) -> str:
         if not self:

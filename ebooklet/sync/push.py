@@ -150,13 +150,17 @@ class Pushing:
         names = [upload.name for upload in change.uploads[len(reusable.uploads) :]]
         waiting = list(zip(names, plan.layouts, strict=True))
         uploader = Uploader(self.store, self.prefix, self.uuid, self._read, self.options.threads, self.options.progress)
-        for attempt in range(self.options.attempts):
-            outcome = self._attempt(change, waiting, uploader, acks)
-            if isinstance(outcome, Committed):
-                return self._result(change, outcome.version, attempt + 1)
-            change = self.moved(outcome.version, change)
-            waiting = []
-            pause_after_race(attempt)
+        try:
+            for attempt in range(self.options.attempts):
+                outcome = self._attempt(change, waiting, uploader, acks)
+                if isinstance(outcome, Committed):
+                    return self._result(change, outcome.version, attempt + 1)
+                change = self.moved(outcome.version, change)
+                waiting = []
+                pause_after_race(attempt)
+        except BaseException:
+            acks.save()
+            raise
         raise too_many_races(self.store, self.key)
 
     def _attempt(

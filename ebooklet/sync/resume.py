@@ -1,5 +1,6 @@
 """What is left of a push that was cut short, and what of it can be used?"""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.commit import own_version
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.version import RemoteVersion
+
+SECONDS_BETWEEN = 2.0
 
 
 class State(Protocol):
@@ -101,17 +104,30 @@ def reusable_uploads(
 
 
 class Acks:
-    """Remembers which packs arrived."""
+    """Remembers which packs arrived: in memory at once, in the local file now and then, and when a push fails.
+
+    A process that is killed uploads again what arrived in its last seconds, which is cheaper than to wait for the disk
+    after every pack.
+    """
 
     def __init__(self, state: State, known: Mapping[bytes, datetime]) -> None:
         self._state = state
         self._acks = dict(known)
+        self._saved = len(self._acks)
+        self._last = time.monotonic()
 
     def add(self, name: bytes, when: datetime | None) -> None:
         """Note that a pack arrived; one without a time can never be reused."""
         if when is not None:
             self._acks[name] = when
+            if time.monotonic() - self._last > SECONDS_BETWEEN:
+                self.save()
+
+    def save(self) -> None:
+        """Keep what was noted."""
+        if len(self._acks) > self._saved:
             self._state.set_state(ACKS_STATE, encode_acks(self._acks))
+            self._saved, self._last = len(self._acks), time.monotonic()
 
 
 def _read_acks(state: State) -> dict[bytes, datetime]:

@@ -13,6 +13,7 @@ import ebooklet
 from ebooklet.assembly import Assembly
 from ebooklet.edits import Edits
 from ebooklet.errors import AccessDeniedError, RemoteConnectionError
+from ebooklet.format.order import order_key
 from ebooklet.payloads import Write
 from ebooklet.places import StoreConnection
 from ebooklet.stores.memory import MemoryStore
@@ -276,3 +277,12 @@ def test_an_edit_after_a_push_that_was_cut_short_is_not_given_up_with_it(
         assert mine["k"] == "later"
     with ebooklet.open(place, cache=None) as db:
         assert dict(db.items()) == {"k": "later", "free": 1}
+
+
+def test_what_a_push_sends_comes_in_the_order_of_the_key_table(conn: StoreConnection, tmp_path: Path) -> None:
+    with writer(conn, tmp_path / "mine") as db:
+        db.set_payloads(Write(f"t/{n % 30}.{n // 30}", b"v") for n in reversed(range(900)))
+        before = [row.key for row in db.pending()]
+        db.sync()
+        keys = [row.key for row in db.pending()]
+        assert before == keys == sorted(keys, key=order_key)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from ebooklet.format.checksum import crc32c
-from ebooklet.format.table import Row
+from ebooklet.format.table import Row, order_key
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.contract import PushOptions, PushResult
 from ebooklet.sync.push import push
@@ -45,7 +45,8 @@ class Client:
         self.rows[key] = Row(key, 0, 0, 0, deleted=True)
 
     def pending(self) -> list[Row]:
-        return [row for row in self.rows.values() if row.version == 0 or row.deleted]
+        pending = [row for row in self.rows.values() if row.version == 0 or row.deleted]
+        return sorted(pending, key=lambda row: order_key(row.key))
 
     def read(self, rows: Sequence[Row]) -> Iterable[bytes]:
         return [self.values[row.key] for row in rows]
