@@ -28,8 +28,6 @@ typedef struct {
 
 static bool is_wide(const Codec *codec) { return codec->itemsize == 8; }
 
-static int64_t limit_of(const Codec *codec) { return codec->itemsize == 4 ? (int64_t)1 << 24 : (int64_t)1 << 53; }
-
 /* What codes of the loops lack to the integers, modulo 2**64. */
 static uint64_t shift_of(const Codec *codec)
 {
@@ -156,22 +154,6 @@ static void copy_flat(const Codec *codec, const Cells *chunk, size_t start, size
 
 /* ---- what the sample says ---- */
 
-static bool is_odd(const Codec *codec, const uint8_t *cell)
-{
-    double value;
-    bool negative_zero;
-    if (codec->itemsize == 4) {
-        float small;
-        memcpy(&small, cell, 4);
-        value = small;
-        negative_zero = read_u32(cell) == 0x80000000u;
-    } else {
-        memcpy(&value, cell, 8);
-        negative_zero = read_u64(cell) == 0x8000000000000000u;
-    }
-    return negative_zero || !(fabs(value) <= (double)limit_of(codec));
-}
-
 /* (2 i + 1) n / 32, without overflow. */
 static size_t segment_start(size_t n, size_t i) { return (2 * i + 1) * (n / 32) + (2 * i + 1) * (n % 32) / 32; }
 
@@ -179,9 +161,7 @@ static size_t segment_start(size_t n, size_t i) { return (2 * i + 1) * (n / 32) 
 static int choose_decimals(const Codec *codec, const uint8_t *sample, size_t cells)
 {
     int64_t codes[SEGMENT];
-    size_t sound = 0;
-    for (size_t i = 0; i < cells; i++) sound += !is_odd(codec, sample + i * codec->itemsize);
-    const size_t odd = cells - sound;
+    const size_t odd = loops->count_odd[is_wide(codec)](sample, cells), sound = cells - odd;
     if (sound == 0) return 0;
     const int most = codec->itemsize == 4 ? 10 : 15;
     for (int decimals = 0; decimals <= most; decimals++) {
@@ -231,22 +211,6 @@ static void load_stretch(const Codec *codec, const Cells *chunk, int64_t start, 
     }
 }
 
-static unsigned bit_length(uint64_t value)
-{
-#if defined(__GNUC__)
-    return 64u - (unsigned)__builtin_clzll(value | 1) - !value;
-#else
-    unsigned length = 0;
-    for (; value; value >>= 1) length++;
-    return length;
-#endif
-}
-
-static unsigned zigzag_length(uint64_t difference)
-{
-    return bit_length((difference << 1) ^ (0 - (difference >> 63)));
-}
-
 typedef struct {
     int64_t integers[SEGMENTS * SEGMENT]; /* of the cells that count */
     size_t counted;
@@ -266,39 +230,65 @@ static void count_segment(const Codec *codec, const Cells *chunk, size_t start, 
         if (above.all_good) memset(above.good, true, sizeof above.good);
     }
     const bool all_good = here.all_good && above.all_good;
+    uint64_t steps[SEGMENT], planes[SEGMENT];
     size_t row = start / length, column = start % length, within = row % rows; /* row of the plane */
-    for (size_t t = start; t < start + m; t++) {
+    size_t counted = 0;
+    for (size_t t = start; t < start + m;) {
         const size_t i = t - here.start, j = t - length - above.start;
         const bool left = column > 0, over = row > 0 && (!left || within > 0), corner = left && over;
-        if (++column == length) {
+        size_t n = 1;
+        if (left && all_good) {
+            n = length - column < start + m - t ? length - column : start + m - t;
+            loops->differences(here.integers + i, here.integers + i - 1, n, steps + counted);
+            if (corner)
+                for (size_t k = 0; k < n; k++)
+                    planes[counted + k] =
+                        steps[counted + k] - ((uint64_t)above.integers[j + k] - (uint64_t)above.integers[j + k - 1]);
+            else
+                memcpy(planes + counted, steps + counted, n * sizeof *planes);
+            memcpy(sample->integers + sample->counted, here.integers + i, n * sizeof(int64_t));
+            counted += n;
+            sample->counted += n;
+        } else if (all_good || (here.good[i] && (!left || here.good[i - 1]) && (!over || above.good[j]) &&
+                                (!corner || above.good[j - 1]))) {
+            const uint64_t above_is = over ? (uint64_t)above.integers[j] : 0;
+            steps[counted] = (uint64_t)here.integers[i] - (left ? (uint64_t)here.integers[i - 1] : above_is);
+            planes[counted] = corner ? steps[counted] - (above_is - (uint64_t)above.integers[j - 1]) : steps[counted];
+            sample->integers[sample->counted++] = here.integers[i];
+            counted++;
+        }
+        t += n;
+        column += n;
+        if (column == length) {
             column = 0;
             row++;
             if (++within == rows) within = 0;
         }
-        if (!all_good && !(here.good[i] && (!left || here.good[i - 1]) && (!over || above.good[j]) &&
-                           (!corner || above.good[j - 1])))
-            continue;
-        const uint64_t here_is = (uint64_t)here.integers[i];
-        const uint64_t above_is = over ? (uint64_t)above.integers[j] : 0;
-        const uint64_t step = here_is - (left ? (uint64_t)here.integers[i - 1] : above_is);
-        const uint64_t plane = corner ? step - (above_is - (uint64_t)above.integers[j - 1]) : step;
-        sample->integers[sample->counted++] = here.integers[i];
-        sample->sums[1] += zigzag_length(step);
-        sample->sums[2] += zigzag_length(plane);
     }
+    loops->zigzag(steps, counted);
+    loops->zigzag(planes, counted);
+    sample->sums[1] += loops->sum_lengths(steps, counted);
+    sample->sums[2] += loops->sum_lengths(planes, counted);
 }
 
 static void sum_plain(const Codec *codec, Sample *sample)
 {
-    const uint64_t turn = codec->kind == KIND_UNSIGNED && is_wide(codec) ? (uint64_t)1 << 63 : 0;
-    int64_t low = INT64_MAX;
-    for (size_t i = 0; i < sample->counted; i++) {
-        const int64_t value = (int64_t)((uint64_t)sample->integers[i] ^ turn);
-        low = value < low ? value : low;
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (size_t i = 0; i < sample->counted; i += SEGMENT) {
+        int64_t codes[SEGMENT];
+        const size_t n = sample->counted - i < SEGMENT ? sample->counted - i : SEGMENT;
+        if (codec->kind == KIND_UNSIGNED)
+            loops->widen_u8((const uint64_t *)sample->integers + i, codes, n, &low, &high);
+        else
+            loops->widen_i8(sample->integers + i, codes, n, &low, &high);
     }
-    const uint64_t base = (uint64_t)low ^ turn;
-    for (size_t i = 0; i < sample->counted; i++)
-        sample->sums[0] += bit_length((uint64_t)sample->integers[i] - base);
+    const uint64_t base = (uint64_t)low + (codec->kind == KIND_UNSIGNED ? (uint64_t)1 << 63 : 0);
+    for (size_t i = 0; i < sample->counted; i += SEGMENT) {
+        uint64_t codes[SEGMENT];
+        const size_t n = sample->counted - i < SEGMENT ? sample->counted - i : SEGMENT;
+        for (size_t j = 0; j < n; j++) codes[j] = (uint64_t)sample->integers[i + j] - base;
+        sample->sums[0] += loops->sum_lengths(codes, n);
+    }
 }
 
 static Choice choose(const Codec *codec, const Cells *chunk)

@@ -23,6 +23,10 @@ typedef void (*Summarise)(const void *, size_t, Summary *);
 typedef struct {
     size_t (*decimal_f4)(const float *restrict, int32_t *restrict, size_t, int, int32_t *, int32_t *);
     size_t (*decimal_f8)(const double *restrict, int64_t *restrict, size_t, int, int64_t *, int64_t *);
+    size_t (*count_odd[2])(const void *, size_t);
+    uint64_t (*sum_lengths)(const uint64_t *, size_t);
+    void (*differences)(const int64_t *restrict, const int64_t *restrict, size_t, uint64_t *restrict);
+    void (*zigzag)(uint64_t *, size_t);
     Residuals residuals_32[4], residuals_64[4]; /* by width */
     Row row[4];
     ToCells to_f4[4], to_f8[4], to_integer[4][4]; /* by itemsize and width */
@@ -82,6 +86,17 @@ typedef uint64_t Vector8 __attribute__((vector_size(16)));
 #endif
 #endif
 #endif
+
+static unsigned bit_length(uint64_t value)
+{
+#if defined(__GNUC__)
+    return 64u - (unsigned)__builtin_clzll(value | 1) - !value;
+#else
+    unsigned length = 0;
+    for (; value; value >>= 1) length++;
+    return length;
+#endif
+}
 
 #define ISA(name) name##_base
 #define ISA_TARGET

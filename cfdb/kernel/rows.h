@@ -81,6 +81,55 @@ LOOP size_t ISA(decimal_f8)(const double *restrict x, int64_t *restrict codes, s
     return bad;
 }
 
+/* ---- what a sample is asked ---- */
+
+/* Floats that are no decimal in any case: not finite, too large, or -0.0. */
+#define DEFINE_COUNT_ODD(NAME, FLOAT, WORD, LIMIT, MINUS_ZERO)                                                         \
+    LOOP size_t ISA(count_odd_##NAME)(const void *cells, size_t n)                                                     \
+    {                                                                                                                  \
+        const FLOAT *x = cells;                                                                                        \
+        WORD sound = 0;                                                                                                \
+        for (size_t i = 0; i < n; i++) {                                                                               \
+            const FLOAT size = x[i] < 0 ? -x[i] : x[i];                                                                \
+            WORD bits;                                                                                                 \
+            memcpy(&bits, &x[i], sizeof bits);                                                                         \
+            sound += (WORD)((size <= (LIMIT)) & (bits != (MINUS_ZERO)));                                               \
+        }                                                                                                              \
+        return n - (size_t)sound;                                                                                      \
+    }
+
+DEFINE_COUNT_ODD(f4, float, uint32_t, 0x1p24f, 0x80000000u)
+DEFINE_COUNT_ODD(f8, double, uint64_t, 0x1p53, 0x8000000000000000u)
+
+/* Bits that numbers need, summed up: the exponent of 2 x + 1, which float64 has exactly below 2**52. */
+LOOP uint64_t ISA(sum_lengths)(const uint64_t *numbers, size_t n)
+{
+    uint64_t all = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) all |= numbers[i];
+    if (all < 0x40000000) {
+        for (size_t i = 0; i < n; i++) {
+            const double odd = (double)(int32_t)(2 * (uint32_t)numbers[i] + 1);
+            uint64_t word;
+            memcpy(&word, &odd, 8);
+            sum += word >> 52;
+        }
+        return sum - 1023 * (uint64_t)n;
+    }
+    for (size_t i = 0; i < n; i++) sum += bit_length(numbers[i]);
+    return sum;
+}
+
+LOOP void ISA(differences)(const int64_t *restrict cells, const int64_t *restrict before, size_t n,
+                           uint64_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (uint64_t)cells[i] - (uint64_t)before[i];
+}
+
+LOOP void ISA(zigzag)(uint64_t *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++) numbers[i] = (numbers[i] << 1) ^ (0 - (numbers[i] >> 63));
+}
+
 /* ---- integers: to the width that is computed in; unsigned ones of that width are shifted to signed order ---- */
 
 #define DEFINE_WIDEN(NAME, CELL, CODE, UCODE, SHIFT)                                                                  \
@@ -618,6 +667,10 @@ DEFINE_SUMMARISE_8(u8, uint64_t)
 static const Loops ISA(loops) = {
     ISA(decimal_f4),
     ISA(decimal_f8),
+    {ISA(count_odd_f4), ISA(count_odd_f8)},
+    ISA(sum_lengths),
+    ISA(differences),
+    ISA(zigzag),
     {ISA(residuals_32_1), ISA(residuals_32_2), ISA(residuals_32_4), NULL},
     {ISA(residuals_64_1), ISA(residuals_64_2), ISA(residuals_64_4), ISA(residuals_64_8)},
     {ISA(row_1), ISA(row_2), ISA(row_4), ISA(row_8)},
