@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.errors import DataTypeError, EncodingError
+from cfdb.format.rounding import round_bits, round_decimals
 
 if TYPE_CHECKING:
     from cfdb.format.dtypes import DataType
@@ -70,14 +71,20 @@ def to_cells(values: Any, dtype: "DataType", fill_value: Any = None) -> Array:
 def _encoded(array: Array, dtype: "DataType", fill_value: Any) -> Array:
     packing = dtype.packing
     if packing is None:
-        cells = _cast(array, dtype)
-        return np.round(cells, dtype.precision) if dtype.precision is not None and dtype.kind == "f" else cells
+        return _rounded(_cast(array, dtype), dtype)
     if dtype.kind == "f":
         return packing.pack_floats(_numbers(array, dtype))
     if dtype.kind == "M":
         return _pack_times(_cast_times(array, dtype.dtype_decoded), dtype)
     missing = None if fill_value is None else array == fill_value
     return packing.pack_integers(_cast_integers(array, dtype.dtype_decoded), missing)
+
+
+def _rounded(cells: Array, dtype: "DataType") -> Array:
+    """Round floats that are declared to be rounded."""
+    if dtype.kind == "f" and dtype.precision is not None:
+        return round_decimals(cells, dtype.precision)
+    return cells if dtype.keep_bits is None else round_bits(cells, dtype.keep_bits)
 
 
 def from_cells(cells: Array, dtype: "DataType", out: Array | None = None, fill_value: Any = None) -> Array:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cfdb.errors import DataTypeError, EncodingError, FormatError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.packing import Packing, compute_scale_and_offset, smallest_codes
+from cfdb.format.rounding import mantissa_bits
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +51,8 @@ class DataType:
         CF units and calendar of ``cftime``.
     members : tuple of (str, int)
         Meanings of an ``enum`` or of ``flags``.
+    keep_bits : int or None
+        Bits of the mantissa kept.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class DataType:
     units: str | None = None
     calendar: str | None = None
     members: tuple[tuple[str, int], ...] = ()
+    keep_bits: int | None = None
 
     @property
     def kind(self) -> str:
@@ -196,6 +200,7 @@ def dtype(
     fillvalue: int | None = None,
     *,
     nullable: bool = False,
+    keep_bits: int | None = None,
 ) -> DataType:
     """Describe the type of a variable's values, packed into small integers where that is wanted.
 
@@ -204,7 +209,8 @@ def dtype(
     name : str, np.dtype or DataType
         A NumPy type, ``'str'``, or a geometry (``'point'``, ``'line'``, ``'polygon'``); a DataType comes back as is.
     precision : int, optional
-        Decimals to keep (floats, geometries).
+        Decimals to keep (floats, geometries). Floats are rounded when they are written: the error is at most half a
+        unit of the last decimal, and one unit in the last place of the type. With a range they are packed as well.
     min_value, max_value : number or datetime, optional
         Range of the values: chooses the smallest integer that holds it at this precision. Values outside it that the
         integer still holds are kept; others become missing, never another value.
@@ -212,6 +218,9 @@ def dtype(
         The packing itself instead of a range: integer type, value of code 0, code reserved for missing values.
     nullable : bool
         Strings: keep None apart from the empty string.
+    keep_bits : int, optional
+        Bits of the mantissa to keep, instead of decimals: floats are rounded when they are written, with an error of
+        at most ``2**-(keep_bits + 1)`` of the number. `cfdb.keep_bits` finds out how many.
 
     Returns
     -------
@@ -236,6 +245,11 @@ def dtype(
     if precision is not None and (isinstance(precision, bool) or not isinstance(precision, int | np.integer)):
         raise ValueError(f"precision={precision!r}: give a whole number of decimals")
     precision = None if precision is None else int(precision)
+    if keep_bits is not None:
+        given = (precision, min_value, max_value, dtype_encoded, offset, fillvalue)
+        if any(option is not None for option in given):
+            raise ValueError(f"keep_bits={keep_bits!r}: give a number of bits, or decimals and a packing, not both")
+        return _checked(DataType(canonical, keep_bits=keep_bits))
     if canonical in _GEOMETRIES.values():
         if precision is None:
             raise DataTypeError(f"{canonical!r} needs precision=, the number of decimals of its coordinates")
@@ -379,6 +393,8 @@ def _checked(found: DataType) -> DataType:
         if found.name not in _NUMBERS and not _TIMES.fullmatch(found.name):
             raise DataTypeError(f"{found.name!r} is no data type that cfdb stores")
         np.dtype(found.name)
+    if found.keep_bits is not None:
+        _check_bits(found)
     if found.encoded is not None:
         codes = np.dtype(found.encoded)
         if codes.name not in _NUMBERS or codes.kind not in ("iuf" if found.name == "cftime" else "iu"):
@@ -391,3 +407,11 @@ def _checked(found: DataType) -> DataType:
     if found.kind == "e" and found.encoded is None:
         raise DataTypeError(f"{found.name!r} needs the integer type it is stored as")
     return found
+
+
+def _check_bits(found: DataType) -> None:
+    if found.kind != "f" or found.encoded is not None or found.precision is not None:
+        raise ValueError(f"keep_bits={found.keep_bits!r}: only floats that are stored as such are rounded to bits")
+    most = mantissa_bits(found.dtype_decoded)
+    if isinstance(found.keep_bits, bool) or not isinstance(found.keep_bits, int) or not 0 <= found.keep_bits <= most:
+        raise ValueError(f"keep_bits={found.keep_bits!r}: the mantissa of {found.name} has 0 to {most} bits")
