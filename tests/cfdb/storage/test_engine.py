@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,13 @@ class CountingStore(MemoryStore):
 
 
 def make(
-    shape: tuple[int, ...], chunks: tuple[int, ...], kind: DataType | str = "float64", fill_value: Any = None
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    kind: DataType | str = "float64",
+    fill_value: Any = None,
+    store: CountingStore | None = None,
 ) -> tuple[ChunkedArray, CountingStore, list[Axis]]:
-    store, axes = CountingStore(), [Axis(size) for size in shape]
+    store, axes = store or CountingStore(), [Axis(size) for size in shape]
     described = dtype(kind)
     pipeline = CodecPipeline(described, chunks, default_chain(described), fill_value)
     return ChunkedArray(store, "abcdefgh", pipeline, axes, lambda: "temperature"), store, axes
@@ -317,3 +321,59 @@ def test_what_is_stored_is_counted() -> None:
         1,
         sum(size or 0 for size in store.sizes(list(store.keys()))),
     )
+
+
+class ArrivingStore(CountingStore):
+    """Gives payloads in some other order, a few at a time, as a remote does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.far = False
+        self.arrived = 0
+
+    def stream(self, keys: Iterable[str]) -> Any:
+        return self._arriving(list(keys)) if self.far else None
+
+    def _arriving(self, keys: list[str]) -> Iterator[tuple[list[int], Sequence[Any]]]:
+        order = np.random.default_rng(len(keys)).permutation(len(keys)).tolist()
+        for start in range(0, len(keys), 3):
+            numbers = order[start : start + 3]
+            self.arrived += len(numbers)
+            yield numbers, [MemoryStore.get(self, keys[number]) for number in numbers]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), shapes)
+def test_chunks_are_decoded_in_whatever_order_they_arrive(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    chunks = tuple(data.draw(st.integers(1, 5)) for _ in shape)
+    array, _, _ = make(shape, chunks, "float32", store=ArrivingStore())
+    written = select(data.draw(keys_of(shape)), shape)
+    array.write(written, random_values(dtype("float32"), written.full_shape, 1))
+    expected = array.read()
+    array.store.far = True  # type: ignore[attr-defined]
+    assert same(array.read(), expected)
+    selection = select(data.draw(keys_of(shape)), shape)
+    full = np.ix_(*(axis.positions() for axis in selection.axes)) if shape else ...
+    assert same(array.read(selection), expected[full])
+
+
+def test_a_damaged_chunk_that_arrives_is_named() -> None:
+    store = ArrivingStore()
+    array, _, _ = make((8, 8), (2, 2), store=store)
+    array.write(array.everything(), np.ones((8, 8)))
+    store.set_many([ChunkWrite("abcdefgh/1.3", b"nothing")])
+    store.far = True
+    with pytest.raises(CorruptChunkError, match=r"chunk 1\.3 of variable 'temperature' in <memory>"):
+        array.read()
+    assert (array.read(select((slice(0, 2),), (8, 8))) == 1).all()
+
+
+def test_views_of_a_portion_are_the_callers_own() -> None:
+    array, _, _ = make((9, 5), (2, 5), "float32")
+    values = np.arange(45, dtype="f4").reshape(9, 5)
+    array.write(array.everything(), values)
+    parts = [part for _, part in array.iterate()]
+    for part in parts:
+        part += 1
+    assert same(np.concatenate(parts), values + 1)
+    assert same(array.read(), values)

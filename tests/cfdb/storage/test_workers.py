@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_the_first_error_comes_out_and_stops_the_rest() -> None:
     with set_options(threads=2), pytest.raises(ValueError, match="job 3"):
         run_all(range(10_000), work)
     assert len(done) < 5_000
+
+
+def test_jobs_are_made_while_others_are_done_and_their_errors_come_out() -> None:
+    made, done = [], []
+
+    def jobs(last: int) -> Iterator[int]:
+        for number in range(10_000):
+            if number == last:
+                raise ValueError(f"job {number} cannot be made")
+            made.append(number)
+            yield number
+
+    with set_options(threads=2):
+        with pytest.raises(ValueError, match="job 50 cannot be made"):
+            run_all(jobs(50), done.append)
+        assert sorted(done) == list(range(50))
+
+        def refuse(job: int) -> None:
+            raise ValueError("refused")
+
+        made.clear()
+        with pytest.raises(ValueError, match="refused"):
+            run_all(jobs(10_000), refuse)
+        assert len(made) <= 2
 
 
 def test_iterate_keeps_the_order_and_works_ahead() -> None:
