@@ -75,9 +75,10 @@ class ArrayReader:
         return True
 
     def _cost(self, plan: BoxPlan) -> int:
-        """Count the bytes that must be decoded; where they are few, those of whole chunks."""
-        most = len(plan) * self.access.chunk_nbytes
-        if is_little(most):
+        """Count the bytes that must be decoded; where nothing is to be shared, those of whole chunks."""
+        number = len(plan)
+        most = number * self.access.chunk_nbytes
+        if number == 1 or is_little(most):
             return most
         shape = self.access.pipeline.shape
         return plan.touched(shape, self.access.block_shape) * self.access.chunk_nbytes // max(1, prod(shape))
