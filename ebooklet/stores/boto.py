@@ -136,7 +136,10 @@ def _keys_of(found: Any, place: str) -> Callable[[], Credentials]:
         try:
             frozen = found.get_frozen_credentials()
         except foreign_errors() as error:
-            raise failure_of(error, place) from error
+            failure = failure_of(error, place)
+            raise (
+                TransientError(failure.error, unsent=True) if isinstance(failure, TransientError) else failure
+            ) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     return now

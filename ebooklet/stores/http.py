@@ -173,6 +173,8 @@ class HttpStore:
                     return use(reply)
                 finally:
                     finish(reply)
+            except StoreError:
+                raise
             except foreign_errors() as error:
                 raise failure_of(error, url) from error
 

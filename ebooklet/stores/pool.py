@@ -199,8 +199,6 @@ def failure_of(error: Exception, place: str) -> Exception:
     """What a foreign error is in ours: `TransientError` for what may pass, else a `StoreError`."""
     from urllib3 import exceptions as http
 
-    if isinstance(error, StoreError):
-        return error
     if is_untrusted(error):
         return untrusted(error, place)
     if isinstance(error, http.NewConnectionError | http.ConnectTimeoutError | http.ProxyError):

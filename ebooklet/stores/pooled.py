@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from ebooklet.errors import RemoteConnectionError
+from ebooklet.errors import RemoteConnectionError, StoreError
 from ebooklet.stores.access import S3Access, Settings
 from ebooklet.stores.addressing import LEARNED, Address, address_of, in_region, is_region
 from ebooklet.stores.answers import Fault, RefusedError, document_of, fault_of, length_of
@@ -178,6 +178,8 @@ class PooledTransport:
                 return use(reply)
             finally:
                 finish(reply)
+        except StoreError:
+            raise
         except NotXMLError as error:
             unread = RemoteConnectionError(f"{where}: the answer of the server cannot be read: {error}")
             raise TransientError(unread) from error
@@ -197,9 +199,9 @@ class PooledTransport:
             headers = self._signer.sign(
                 request.method, path, query, headers, keys(), region=site.region, moment=time.time() + skew
             )
-        # Servers look for `?delete`; what is signed is `delete=`.
-        target = f"{path}?{query.removesuffix('=') if query.endswith('delete=') else query}" if query else path
-        return self._pool.send(request.method, address.url, target, headers, body)
+        if query:
+            path += "?delete" if query == "delete=" else f"?{query}"  # signed with '=', and looked for without
+        return self._pool.send(request.method, address.url, path, headers, body)
 
     # ------------------------------------------------------------------ what refusals teach
 
@@ -210,7 +212,8 @@ class PooledTransport:
             LEARNED.add(self._settings.endpoint, self._bucket, fault.region)
             self._site = self._site_in(fault.region)
             return "region"
-        if fault.answer.status == 403 and fault.answer.code in _OF_THE_CLOCK and fault.date is not None:
+        of_the_clock = fault.answer.status == 403 and fault.answer.code in _OF_THE_CLOCK
+        if of_the_clock and fault.date is not None and self._settings.keys is not None:
             actual = fault.date - time.time()
             if abs(actual - skew) > TOLERATED_SKEW:
                 logger.debug("%s: the clock here is %.0f s off", self._place(""), actual)

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError
 
 from ebooklet.errors import AccessDeniedError, NoCredentialsError, RemoteConnectionError, StoreError
 from ebooklet.stores.access import Credentials
@@ -213,6 +215,15 @@ class TestAsWhom:
         assert signer_of(web.seen[0]) == "from-lab"
         assert "/eu-west-3/s3/" in web.seen[0].headers["authorization"]
 
+    def test_strangers_find_the_endpoint_of_the_configuration(
+        self, web: Scripted, stores: Stores, tmp_path: Path
+    ) -> None:
+        keys = "aws_access_key_id = x\naws_secret_access_key = x\n"
+        (tmp_path / "config").write_text(f"[default]\n{keys}endpoint_url = {web.url}/s3\n")
+        stores(None, None, anonymous=True).put("a/b c", b"")
+        assert web.seen[0].target == "/s3/lab/a/b%20c"
+        assert "authorization" not in web.seen[0].headers
+
     def test_nobody_when_no_keys_are_found(self, web: Scripted, stores: Stores) -> None:
         stores(web.url, None).put("x", b"")
         assert "authorization" not in web.seen[0].headers
@@ -236,6 +247,26 @@ class TestAsWhom:
         signers = [signer_of(seen) for seen in web.seen]
         assert len(set(signers)) > 1
         assert len(web.seen) == 3
+
+    @pytest.mark.parametrize(
+        ("trouble", "raised"),
+        [
+            (CredentialRetrievalError(provider="x", error_msg="log in"), NoCredentialsError),
+            (EndpointConnectionError(endpoint_url="https://sts.example.org"), RemoteConnectionError),
+        ],
+    )
+    def test_keys_that_cannot_be_renewed_leave_nothing_uncertain(
+        self, web: Scripted, stores: Stores, tmp_path: Path, trouble: Exception, raised: type[Exception]
+    ) -> None:
+        (tmp_path / "credentials").write_text("[default]\naws_access_key_id = x\naws_secret_access_key = x\n")
+        store = stores(web.url, None)
+        store.put("x", b"")
+        with (
+            mock.patch("botocore.credentials.Credentials.get_frozen_credentials", side_effect=trouble),
+            pytest.raises(raised),
+        ):
+            store.put("y", b"", CREATE)
+        assert len(web.seen) == 1
 
     def test_a_login_that_fails_is_named(self, web: Scripted, stores: Stores, tmp_path: Path) -> None:
         (tmp_path / "config").write_text("[default]\ncredential_process = false\n")
@@ -335,6 +366,12 @@ class TestClocks:
             stores(web.url).get("x")
         assert len(web.seen) == 2
 
+    def test_strangers_have_no_clock(self, web: Scripted, stores: Stores) -> None:
+        web.answer = lambda _: Reply(403, b"", {"Date": formatdate(1e6, usegmt=True)})
+        with pytest.raises(AccessDeniedError):
+            stores(web.url, None, anonymous=True).head("x")
+        assert len(web.seen) == 1
+
     def test_a_refusal_with_the_right_time_is_one(self, web: Scripted, stores: Stores) -> None:
         web.answer = lambda _: Reply(403)
         with pytest.raises(AccessDeniedError):
@@ -368,6 +405,13 @@ class TestAnswers:
         web.answer = lambda _: Reply(200, page)
         with pytest.raises(RemoteConnectionError, match="cannot be read"):
             list(stores(web.url).list("x"))
+
+    def test_an_error_is_not_its_own_cause(self, web: Scripted, stores: Stores) -> None:
+        web.answer = lambda _: Reply(200, b"hello")
+        for store in (stores(web.url), HttpStore(f"{web.url}/x", "x")):
+            with pytest.raises(StoreError) as caught:
+                store.get_range("x", 3, 9)
+            assert caught.value.__cause__ is not caught.value
 
     @pytest.mark.parametrize("reader", ["s3", "url"])
     def test_a_part_is_not_taken_for_the_whole(self, web: Scripted, stores: Stores, reader: str) -> None:
