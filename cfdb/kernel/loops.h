@@ -58,7 +58,7 @@ typedef struct {
 
 /* Vectors of 16 bytes, as GCC and Clang spell them: shifted by lanes, and the last lane everywhere. */
 #if defined(__GNUC__) && defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector) && __has_builtin(__builtin_convertvector)
+#if __has_builtin(__builtin_shufflevector)
 #define VECTORS
 #define LAST_LANE(VECTOR, v, lanes) \
     ((lanes) == 16  ? (VECTOR)LAST_16((Vector1)(v)) \
@@ -73,6 +73,17 @@ typedef uint64_t Vector8 __attribute__((vector_size(16)));
 #define LAST_8(v) __builtin_shufflevector(v, v, 7, 7, 7, 7, 7, 7, 7, 7)
 #define LAST_4(v) __builtin_shufflevector(v, v, 3, 3, 3, 3)
 #define LAST_2(v) __builtin_shufflevector(v, v, 1, 1)
+
+/* Eight codes of two bytes from their planes. */
+static inline Vector1 paired(const uint8_t *low, const uint8_t *high)
+{
+    uint64_t lows, highs;
+    memcpy(&lows, low, 8);
+    memcpy(&highs, high, 8);
+    const Vector1 first = (Vector1)(Vector8){lows, 0}, second = (Vector1)(Vector8){highs, 0};
+    return __builtin_shufflevector(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #define SHIFTED(VECTOR, v, lanes) ((VECTOR)_mm_slli_si128((__m128i)(v), (int)((lanes) * sizeof((v)[0]))))
@@ -100,26 +111,33 @@ static unsigned bit_length(uint64_t value)
 
 #define ISA(name) name##_base
 #define ISA_TARGET
+#define ISA_FMA 0
 #include "rows.h"
 #undef ISA
 #undef ISA_TARGET
+#undef ISA_FMA
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define ISA(name) name##_avx2
 #define ISA_TARGET __attribute__((target("avx2,fma,bmi,bmi2,lzcnt")))
+#define ISA_FMA 1
 #include "rows.h"
 #undef ISA
 #undef ISA_TARGET
+#undef ISA_FMA
 #define ISA(name) name##_avx512
 #define ISA_TARGET __attribute__((target("avx2,fma,bmi,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl")))
+#define ISA_FMA 1
 #include "rows.h"
 #undef ISA
 #undef ISA_TARGET
+#undef ISA_FMA
 
 static const Loops *choose_loops(int level)
 {
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
+                      __builtin_cpu_supports("bmi");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
     if (level >= 2 && avx512) return &loops_avx512;

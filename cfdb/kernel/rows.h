@@ -15,6 +15,17 @@ static inline int64_t low_bits(double whole)
 }
 #endif
 
+/* x / divisor, for whole x up to 2**24 and powers of ten up to 10**10. Two fused steps mend the last bit of x times the
+ * inverse: the same bits as the division in all these cases, which were tried one by one. */
+#ifdef QUOTIENT
+#undef QUOTIENT
+#endif
+#if ISA_FMA
+#define QUOTIENT(x, divisor, inverse) __builtin_fmaf(__builtin_fmaf(-((x) * (inverse)), divisor, x), inverse, (x) * (inverse))
+#else
+#define QUOTIENT(x, divisor, inverse) ((x) / (divisor))
+#endif
+
 /* ---- floats that are decimals: whole = rint(x * 10**d), good when whole / 10**d gives the same bits ---- */
 
 /* Bad cells get INT32_MIN, which no good one has. Returns how many there are; widens *low..*high by the good ones. */
@@ -22,7 +33,8 @@ LOOP size_t ISA(decimal_f4)(const float *restrict x, int32_t *restrict codes, si
                             int32_t *high)
 {
     const double scale = POWERS[decimals];
-    const float divisor = (float)POWERS[decimals];
+    const float divisor = (float)POWERS[decimals], inverse = 1.0f / divisor;
+    (void)inverse;
     int32_t least = *low, most = *high;
     uint32_t bad = 0;
     for (size_t i = 0; i < n; i++) {
@@ -31,7 +43,8 @@ LOOP size_t ISA(decimal_f4)(const float *restrict x, int32_t *restrict codes, si
         uint64_t word;
         memcpy(&word, &moved, 8);
         const int32_t whole = (int32_t)(uint32_t)word;
-        const float back = (float)whole / divisor;
+        const float sought = (float)whole;
+        const float back = QUOTIENT(sought, divisor, inverse);
         uint32_t wanted, found;
         memcpy(&wanted, &x[i], 4);
         memcpy(&found, &back, 4);
@@ -226,16 +239,12 @@ DEFINE_RESIDUALS(64_8, uint64_t, uint64_t)
 #if defined(VECTORS)
 #define VECTOR_SUMS(CODE, LANES)                                                                                       \
     typedef CODE Vector __attribute__((vector_size(16)));                                                              \
-    typedef uint8_t LaneBytes __attribute__((vector_size(LANES)));                                                     \
     Vector carried = (Vector){0} + carry;                                                                              \
     for (; i + (LANES) <= count; i += (LANES)) {                                                                       \
         Vector sums = {0};                                                                                             \
         if (sizeof(CODE) > 2) memcpy(&sums, tile + i, 16);                                                             \
-        for (size_t b = 0; b < sizeof(CODE) && sizeof(CODE) <= 2; b++) {                                               \
-            LaneBytes bytes;                                                                                           \
-            memcpy(&bytes, planes + b * step + start + i, LANES);                                                      \
-            sums |= __builtin_convertvector(bytes, Vector) << (8 * b);                                                 \
-        }                                                                                                              \
+        if (sizeof(CODE) == 1) memcpy(&sums, planes + start + i, 16);                                                  \
+        if (sizeof(CODE) == 2) sums = (Vector)paired(planes + start + i, planes + step + start + i);                   \
         sums = (sums >> 1) ^ -(sums & 1);                                                                              \
         sums += SHIFTED(Vector, sums, 1);                                                                              \
         if ((LANES) > 2) sums += SHIFTED(Vector, sums, 2);                                                             \
@@ -312,7 +321,16 @@ DEFINE_ROW(8, uint64_t, 2)
     {                                                                                                                  \
         const CODE *restrict k = codes;                                                                                \
         float *restrict out = cells;                                                                                   \
-        const float divisor = (float)POWERS[decimals];                                                                 \
+        const float divisor = (float)POWERS[decimals], inverse = 1.0f / divisor;                                       \
+        (void)inverse;                                                                                                 \
+        if (sizeof(CODE) < 4 && base >= -0x1000000 && base <= 0xFF0000) {                                              \
+            const int32_t start = (int32_t)base;                                                                       \
+            for (size_t i = 0; i < n; i++) {                                                                           \
+                const float whole = (float)(start + (int32_t)k[i]);                                                    \
+                out[i] = QUOTIENT(whole, divisor, inverse);                                                            \
+            }                                                                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
         if (sizeof(CODE) < 4 && base >= -0x40000000 && base <= 0x40000000) {                                           \
             const int32_t start = (int32_t)base;                                                                       \
             for (size_t i = 0; i < n; i++) out[i] = (float)(start + (int32_t)k[i]) / divisor;                          \

@@ -78,6 +78,18 @@ def test_every_instruction_set_keeps_odd_cells(instructions: int) -> None:
         assert decode(codec, payload).tobytes() == cells.tobytes()
 
 
+@pytest.mark.parametrize("decimals", range(11))
+def test_every_instruction_set_divides_alike(instructions: int, decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    for start in (-(2**24), -30000, 2**24 - 60000, *rng.integers(-(2**24), 2**24 - 60000, 4).tolist()):
+        whole = np.arange(start, start + 60000, dtype="<i4").reshape(60, 1000)
+        cells = whole.astype("<f4") / np.float32(10.0**decimals)
+        codec = codec_of(cells, (60, 1000))
+        (payload,) = native.encode_chunks(codec, [cells])
+        assert decode(codec, payload).tobytes() == cells.tobytes()
+        assert payload == numpy_kernel.encode_chunks(codec, [cells])[0]
+
+
 # ---- bad input
 
 
