@@ -11,6 +11,7 @@ from cfdb.options import get_options, set_options
 if TYPE_CHECKING:
     from cfdb.format import dtypes
     from cfdb.format.dtypes import compute_scale_and_offset
+    from cfdb.format.rounding import keep_bits
     from cfdb.importing import from_netcdf
     from cfdb.opening import open_dataset
     from cfdb.opening_remote import open_edataset
@@ -23,6 +24,7 @@ _HOMES = {
     "S3Connection": "ebooklet.connection:S3Connection",
     "dtypes": "cfdb.format.dtypes",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
+    "keep_bits": "cfdb.format.rounding:keep_bits",
     "from_netcdf": "cfdb.importing:from_netcdf",
     "open_dataset": "cfdb.opening:open_dataset",
     "open_edataset": "cfdb.opening_remote:open_edataset",
@@ -39,6 +41,7 @@ __all__ = [
     "errors",
     "from_netcdf",
     "get_options",
+    "keep_bits",
     "open_dataset",
     "open_edataset",
     "set_options",

@@ -230,6 +230,10 @@ def _type(view: View) -> str:
     dtype = view.dtype
     if dtype.is_packed:
         return f"{dtype.name} as {dtype.dtype_encoded.name}"
+    if dtype.keep_bits is not None:
+        return f"{dtype.name} to {dtype.keep_bits} bits"
+    if dtype.kind == "f" and dtype.precision is not None:
+        return f"{dtype.name} to {dtype.precision} decimals"
     return f"time ({dtype.calendar})" if dtype.calendar else dtype.name
 
 

@@ -62,7 +62,7 @@ class Creator:
         **options
             The fields of `Request`: ``data``, ``role``, ``chunk_shape``, ``attrs``, ``fill_value``,
             ``missing_value``, ``links``, ``axis``, ``step``, ``units``, ``encoding``, ``compression``,
-            ``compression_level``.
+            ``compression_level``, ``precision``, ``keep_bits``, ``bit_information``.
 
         Examples
         --------
@@ -191,6 +191,9 @@ class DataVariableCreator:
         data: Any = None,
         attrs: Mapping[str, Any] | None = None,
         fill_value: Any = None,
+        precision: int | None = None,
+        keep_bits: int | None = None,
+        bit_information: float | None = None,
         **options: Any,
     ) -> Any:
         """Create a data variable.
@@ -211,12 +214,28 @@ class DataVariableCreator:
             Attributes.
         fill_value : optional
             What cells never written hold; such cells read as masked.
+        precision : int, optional
+            Decimals to keep of floats, rounded at every write. The error is at most half a unit of the last decimal,
+            and one unit in the last place of the type.
+        keep_bits : int, optional
+            Bits of the mantissa to keep of floats, rounded at every write. The error is at most
+            ``2**-(keep_bits + 1)`` of the number. `cfdb.keep_bits` finds out how many.
+        bit_information : float, optional
+            Share of the information in `data` to be kept, as in 0.99: chooses `keep_bits` by it.
         **options
-            Further fields of `Request`.
+            Further fields of `Request`; ``encoding='portable'`` writes chunks with codecs that every zarr reader knows.
 
         Returns
         -------
         DataVariable
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     made = ds.create.data_var.generic("t", ("x",), "float32", data=[1.2345, -7.001], precision=2)
+        ...     print(made.values, made.encoding)
+        [ 1.23 -7.  ] {'precision': 2, 'maximum_error': 0.005}
         """
         if coords is not None and dims is not None and as_names(coords) != as_names(dims):
             raise ShapeError(f"{name!r}: coords={coords!r} and dims={dims!r} name different dimensions; give one")
@@ -225,7 +244,7 @@ class DataVariableCreator:
             raise ShapeError(f"data variable {name!r} needs coords=, the names of its dimensions")
         request = Request(
             name, as_names(names), dtype, data=data, chunk_shape=chunk_shape, attrs=attrs, fill_value=fill_value,
-            **options,
+            precision=precision, keep_bits=keep_bits, bit_information=bit_information, **options,
         )  # fmt: skip
         return create_variable(self._labels, request)
 

@@ -15,13 +15,14 @@ from cfdb.conventions.calendars import calendar_of, resolution_of, uses_datetime
 from cfdb.errors import CoordinateError, DataTypeError, InvalidNameError, ShapeError
 from cfdb.format.attributes import check_attribute
 from cfdb.format.casting import to_cells
-from cfdb.format.codecs import CodecSpec, check_compression, choose_block_shape, default_chain
+from cfdb.format.codecs import check_compression
 from cfdb.format.dimension import Slots
 from cfdb.format.dtypes import DataType, data_type_of, time_dtype
 from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
 from cfdb.format.names import check_path, new_id
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
+from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
 from cfdb.model.structure import Dimension, Member, unknown_name
@@ -32,15 +33,18 @@ from cfdb.plan.chunks import choose_chunk_shape
 Array = npt.NDArray[Any]
 ChunkShape = Sequence[int] | Mapping[str, int] | int | None
 
-#: How chunks are encoded: the best form of each, or codecs that every zarr reader knows.
-ENCODINGS = ("auto", "portable")
-
 _UNITS_OF = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of a new variable; fields as of `cfdb.format.metadata.VariableRecord`."""
+    """What is wanted of a new variable; fields as of `cfdb.format.metadata.VariableRecord`.
+
+    ``encoding`` is also ``'auto'`` (the best lossless form of each chunk is found) or ``'portable'`` (only codecs that
+    every zarr reader knows). Floats are rounded when they are written, if one of these is given: ``precision``
+    (decimals), ``keep_bits`` (bits of the mantissa), ``bit_information`` (share of the information in the bits of
+    ``data``, as in 0.99).
+    """
 
     name: str
     dims: tuple[str, ...]
@@ -60,6 +64,9 @@ class Request:
     compression_level: int | None = None
     unlimited: bool = False
     encoded: bool = False
+    precision: int | None = None
+    keep_bits: int | None = None
+    bit_information: float | None = None
 
 
 def create_variable(labels: Labels, request: Request) -> Any:
@@ -73,7 +80,10 @@ def create_variable(labels: Labels, request: Request) -> Any:
         if request.role not in ROLES:
             raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
         data = _as_array(request.data)
-        dtype = _data_type(path, request.dtype, data)
+        dtype = choose_rounding(
+            path, _data_type(path, request.dtype, data), data, request.fill_value, precision=request.precision,
+            keep_bits=request.keep_bits, bit_information=request.bit_information,
+        )  # fmt: skip
         dims = tuple(_dimension(labels, request, number, data) for number in range(len(request.dims)))
         member = structure.add_member(_record(labels, request, path, dtype, dims))
         made.append(member)
@@ -247,6 +257,7 @@ def _record(
     growing = [dim.record.unlimited or (dim.path == path and request.role == "coordinate") for dim in dims]
     shape = [dim.size for dim in dims]
     chunks = choose_chunk_shape(shape, dtype.itemsize, growing, request.chunk_shape, [dim.path for dim in dims])
+    given = {} if isinstance(request.encoding, str) else request.encoding or {}
     links = {
         relation: tuple(labels.structure.find(name).id for name in as_names(names))
         for relation, names in (request.links or {}).items()
@@ -257,26 +268,15 @@ def _record(
         tuple(dim.id for dim in dims),
         dtype,
         chunks,
-        _chain(dtype, chunks, compression, level, request),
+        choose_chain(path, dtype, chunks, compression, level, request.encoding),
         role=request.role,
         fill_value=fill_value,
         missing_value=request.missing_value,
         links=links,
         axis=request.axis,
         units=request.units,
-        encoding={} if isinstance(request.encoding, str) else request.encoding or {},
+        encoding={**describe_rounding(dtype), **given},
     )
-
-
-def _chain(
-    dtype: DataType, chunks: tuple[int, ...], compression: str, level: int | None, request: Request
-) -> tuple[CodecSpec, ...]:
-    """Choose the codecs of a new variable."""
-    wanted = request.encoding if isinstance(request.encoding, str) else "auto"
-    if wanted not in ENCODINGS:
-        raise ValueError(f"encoding={wanted!r} of {request.name!r}: choose {' or '.join(map(repr, ENCODINGS))}")
-    block = None if dtype.is_variable_length else choose_block_shape(chunks, dtype.itemsize)
-    return default_chain(dtype, compression, level, block_shape=block, portable=wanted == "portable")
 
 
 def _write(variable: Variable, request: Request, data: Array | None) -> None:
