@@ -137,9 +137,9 @@ def _keys_of(found: Any, place: str) -> Callable[[], Credentials]:
             frozen = found.get_frozen_credentials()
         except foreign_errors() as error:
             failure = failure_of(error, place)
-            raise (
-                TransientError(failure.error, unsent=True) if isinstance(failure, TransientError) else failure
-            ) from error
+            if isinstance(failure, TransientError):
+                failure.unsent = True  # nothing was sent to the bucket
+            raise failure from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     return now
