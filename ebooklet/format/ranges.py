@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from itertools import pairwise
 
 GAP = 64 << 10
@@ -51,17 +52,40 @@ def coalesce(pieces: Sequence[Piece], gap: int = GAP, split: int = SPLIT) -> lis
     gap : int
         The most unwanted bytes read between two pieces.
     split : int
-        Runs longer than this are cut into about equal requests, so that several connections share them.
+        Runs longer than this are cut into about equal requests, so that several connections share them: into as many
+        altogether as all runs have such lengths, but each run into one at least.
 
     Examples
     --------
     >>> [(r.offset, r.length) for r in coalesce([Piece(0, 100, 50, 0), Piece(0, 0, 90, 1), Piece(0, 10**6, 5, 2)])]
     [(0, 150), (1000000, 5)]
     """
+    runs = list(_runs(sorted(pieces, key=_place), gap))
     requests: list[Request] = []
-    for run in _runs(sorted(pieces, key=lambda piece: (piece.object, piece.offset, piece.end)), gap):
-        requests += _cut(run, split)
+    for run, parts in zip(runs, shares([_span(run) for run in runs], split), strict=True):
+        requests += _cut(run, parts, split)
     return requests
+
+
+def shares(spans: Sequence[int], split: int) -> list[int]:
+    """Return into how many requests to cut each run: the longest requests are made shorter first.
+
+    Examples
+    --------
+    >>> shares([9, 9, 1], 4)
+    [2, 2, 1]
+    >>> shares([9], 4)
+    [3]
+    """
+    parts = [max(1, span // split) for span in spans]
+    left = -(-sum(spans) // split) - sum(parts)
+    longest = [(-span / part, number) for number, (span, part) in enumerate(zip(spans, parts, strict=True))]
+    heapify(longest)
+    for _ in range(left):
+        number = longest[0][1]
+        parts[number] += 1
+        heapreplace(longest, (-spans[number] / parts[number], number))
+    return parts
 
 
 def cuts(sizes: Sequence[int], parts: int) -> list[int]:
@@ -82,6 +106,10 @@ def cuts(sizes: Sequence[int], parts: int) -> list[int]:
     return starts
 
 
+def _place(piece: Piece) -> tuple[int, int, int]:
+    return piece.object, piece.offset, piece.end
+
+
 def _runs(ordered: list[Piece], gap: int) -> Iterator[list[Piece]]:
     run: list[Piece] = []
     end = 0
@@ -95,25 +123,32 @@ def _runs(ordered: list[Piece], gap: int) -> Iterator[list[Piece]]:
         yield run
 
 
-def _cut(run: list[Piece], split: int) -> Iterator[Request]:
+def _cut(run: list[Piece], parts: int, split: int) -> Iterator[Request]:
+    if all(piece.length <= 2 * split for piece in run):
+        yield from _even(run, parts)
+        return
     small: list[Piece] = []
     for piece in run:
         if piece.length <= 2 * split:
             small.append(piece)
             continue
-        yield from _even(small, split)
+        yield from _even(small, _parts(small, split))
         small = []
         parts = -(-piece.length // split)
         edges = [piece.offset + number * piece.length // parts for number in range(parts + 1)]
         for start, stop in pairwise(edges):
             yield Request(piece.object, start, stop - start, (piece,))
-    yield from _even(small, split)
+    yield from _even(small, _parts(small, split))
 
 
-def _even(run: list[Piece], split: int) -> Iterator[Request]:
+def _parts(run: list[Piece], split: int) -> int:
+    return -(-_span(run) // split) if run else 0
+
+
+def _even(run: list[Piece], parts: int) -> Iterator[Request]:
     if not run:
         return
-    starts = cuts([piece.length for piece in run], -(-_span(run) // split))
+    starts = cuts([piece.length for piece in run], parts)
     for start, stop in zip(starts, [*starts[1:], len(run)], strict=True):
         part = run[start:stop]
         yield Request(part[0].object, part[0].offset, _span(part), tuple(part))

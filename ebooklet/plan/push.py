@@ -9,6 +9,8 @@ from ebooklet.format.ranges import cuts
 from ebooklet.format.table import Row
 
 GROUP_BYTES = 16 << 20
+LEAST_BYTES = 4 << 20  # packs are not made smaller than this to be sent at the same time
+UPLOADS = 4  # packs that are sent at the same time; each is held in memory
 MAX_GROUP_BYTES = 1 << 30  # a pack is sent in one request, from memory
 
 
@@ -75,7 +77,7 @@ def plan_push(
         Own edits and tombstones, as the local file has them: in the order of a key table, so that neighbours stay
         together.
     group_bytes : int, optional
-        Size of a pack, 16 MiB by default.
+        Size of a pack; by default 16 MiB at most, and less where more packs can be sent at the same time.
     num_groups : int, optional
         How many packs to make instead; more, if they would be larger than 1 GiB.
     order : callable, optional
@@ -104,7 +106,9 @@ def plan_push(
         new.sort(key=lambda row: order(row.key))
     sizes = [entry_size(row) for row in new]
     total = sum(sizes) + HEADER_SIZE
-    parts = num_groups if num_groups is not None else -(-total // (group_bytes or GROUP_BYTES))
+    parts = (
+        num_groups if num_groups is not None else _shared(total) if group_bytes is None else -(-total // group_bytes)
+    )
     parts = max(parts, -(-total // MAX_GROUP_BYTES))
     starts = cuts(sizes, parts) if new else []
     layouts = (
@@ -116,6 +120,13 @@ def plan_push(
         else ()
     )
     return PushPlan(layouts, first, tuple(uploaded), removed)
+
+
+def _shared(total: int) -> int:
+    """How many packs to make of so many bytes: every upload at a time gets one, unless they would be small."""
+    parts = -(-total // GROUP_BYTES)
+    rounds = -(-parts // UPLOADS)
+    return max(parts, min(rounds * UPLOADS, total // LEAST_BYTES))
 
 
 def _unedited(waiting: Row, uploaded: Row) -> bool:

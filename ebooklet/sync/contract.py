@@ -10,6 +10,7 @@ from ebooklet.format.columns import column
 from ebooklet.format.packing import versions_of
 from ebooklet.format.snapshot import DEFAULT_GRACE
 from ebooklet.format.table import Row
+from ebooklet.plan.push import UPLOADS
 from ebooklet.sync.fetch import Progress
 from ebooklet.sync.version import RemoteVersion
 
@@ -21,9 +22,6 @@ def check_on_conflict(on_conflict: str) -> None:
     """Raise `ValueError` for an answer to conflicts that does not exist."""
     if on_conflict not in ON_CONFLICT:
         raise ValueError(f"on_conflict={on_conflict!r}: choose {', '.join(map(repr, ON_CONFLICT))}")
-
-
-UPLOAD_THREADS = 4  # each holds a packed object in memory
 
 
 class PushSource(Protocol):
@@ -99,7 +97,7 @@ class PushOptions:
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_conflict: OnConflict = "raise"
     single_writer: bool = False
-    threads: int = UPLOAD_THREADS
+    threads: int = UPLOADS
     attempts: int = 200
     progress: Progress | None = None
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebooklet.format.ranges import Piece, Request, coalesce, cuts
+from ebooklet.format.ranges import Piece, Request, coalesce, cuts, shares
 
 pieces = st.lists(
     st.builds(
@@ -46,6 +46,20 @@ def test_a_long_run_takes_bytes_divided_by_the_split() -> None:
     run = [Piece(0, 1000 * n, 1000, n) for n in range(1000)]
     assert len(coalesce(run, split=100_000)) == 10
     assert [r.length for r in coalesce([Piece(0, 0, 1_000_000, 0)], split=100_000)] == [100_000] * 10
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 100_000), min_size=1, max_size=30), st.integers(100, 10_000))
+def test_runs_share_as_many_requests_as_their_bytes_need_and_none_is_long(spans: list[int], split: int) -> None:
+    parts = shares(spans, split)
+    assert min(parts) >= 1
+    assert sum(parts) == max(-(-sum(spans) // split), sum(max(1, span // split) for span in spans))
+    assert all(span < 2 * split * part for span, part in zip(spans, parts, strict=True))
+
+
+def test_two_packs_that_are_read_in_full_take_no_request_more_than_one_of_the_same_bytes() -> None:
+    run = [Piece(n // 60, 1000 * n, 1000, n) for n in range(120)]
+    assert len(coalesce(run, split=40_000)) == 3
 
 
 @settings(max_examples=200, deadline=None)
