@@ -18,7 +18,7 @@ Made by `make bench` and `make bench-remote`: both install the peers in an envir
 with every peer and write this page. Ratios are what counts; seconds depend on the machine and on who else uses it.
 
 - One process for each peer, field and round; the order of the peers rotates. A cell is the median of the rounds, and
-  inside a round short workloads are repeated and give their median. What takes longer than 1.5 s is measured once or
+  inside a round short workloads are repeated and give their median. What takes longer than 2.5 s is measured once or
   twice only.
 - Every file is in the page cache. Every peer has the same chunks, and zstd 1 without a filter unless its name says
   otherwise: `cfdb` is the released package with its defaults (byte shuffle, zstd), `h5netcdf-gzip` shuffle and gzip.
@@ -41,7 +41,10 @@ def as_terminal(results: Results, fields: list[str]) -> str:
     for name in fields:
         if name in results.wall:
             parts += [f"\n== {name}, all", report.as_text(report.medians(results, name))]
-            parts += [f"\n== {name}, judged", report.as_text(report.comparison(results, name))]
+            parts += [
+                f"\n== {name}, judged, rounds: {report.rounds(results, name)}",
+                report.as_text(report.comparison(results, name)),
+            ]
     for title, rows in report.rest(results).items():
         parts += [f"\n== {title}", report.as_text(rows)]
     if results.other.get("growth"):
@@ -75,7 +78,8 @@ def _local(results: Results) -> list[str]:
         parts.append(f"Versions: {versions}.\n")
     parts += ["## Beside the best compressed peer\n", "![Ratio to the best compressed peer](benchmarks/ratios.svg)\n"]
     for name in fields:
-        parts += [f"### {name}: {FIELDS[name].what}\n", report.as_markdown(report.comparison(results, name)), ""]
+        title = f"### {name}: {FIELDS[name].what}; rounds: {report.rounds(results, name)}\n"
+        parts += [title, report.as_markdown(report.comparison(results, name)), ""]
     missed = report.worst(results, fields)
     parts.append("### Targets missed, worst first\n")
     parts += [*(f"- {line}" for line in missed), ""] if missed else ["None.\n"]
