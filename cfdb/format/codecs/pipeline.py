@@ -64,6 +64,7 @@ class CodecPipeline:
     _raw_size: int = field(init=False, repr=False, compare=False, default=0)
     _blocks: BlockCodec | None = field(init=False, repr=False, compare=False, default=None)
     _conversion: Conversion | None = field(init=False, repr=False, compare=False, default=None)
+    _direct: np.dtype[Any] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         unknown = [codec.name for codec in self.chain if codec.name not in _KNOWN]
@@ -73,6 +74,10 @@ class CodecPipeline:
             object.__setattr__(self, "_raw_size", prod(self.shape) * self.dtype.dtype_encoded.itemsize)
         object.__setattr__(self, "_blocks", block_codec(self.dtype, self.shape, self.chain))
         object.__setattr__(self, "_conversion", conversion_of(self.dtype))
+        if self._blocks is not None and self._conversion is not None:
+            object.__setattr__(self, "_direct", self.dtype.dtype_decoded)
+        elif self._blocks is not None and self.dtype.packing is None:
+            object.__setattr__(self, "_direct", self._blocks.dtype)
 
     # values <-> payload
 
@@ -124,10 +129,7 @@ class CodecPipeline:
         targets : ndarray of int64, (n, ndim)
             First cell of the box in `out`.
         """
-        if self._blocks is not None and self.dtype.packing is None and out.dtype == self._blocks.dtype:
-            decode_boxes(self._blocks, payloads, starts, counts, out, targets)
-            return
-        if self._blocks is not None and self._conversion is not None and out.dtype == self.dtype.dtype_decoded:
+        if self._blocks is not None and out.dtype == self._direct:
             decode_boxes(self._blocks, payloads, starts, counts, out, targets, self._conversion)
             return
         rows = zip(payloads, starts.tolist(), counts.tolist(), targets.tolist(), strict=True)
