@@ -234,7 +234,7 @@ class Publisher:
             options = replace(self._filled(wanted), progress=report)
             plan = plan_for(version, group_bytes=options.group_bytes)
             message = wanted.message or f"compacted {len(plan.packs)} objects"
-            result = compact_database(version, plan, replace(options, num_groups=None, message=message))
+            result = compact_database(version, plan, replace(options, message=message))
         if result and self.base is not None and result.version.snapshot.parent_id == self.base.snapshot.id:
             columns, _ = self.base.columns([row.key for row in result.rows])
             old = self.base.versions_of(columns).tolist()

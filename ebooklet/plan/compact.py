@@ -14,7 +14,7 @@ from ebooklet.plan.fetch import plan_fetch
 from ebooklet.plan.push import GROUP_BYTES
 
 SHARE = 0.5  # a pack with less than this of its bytes in use is rewritten
-SMALL = 4  # so is one of less than a fourth of the size of a new pack, if that makes fewer of them
+SMALL = 8  # so is one of less than an eighth of the size of a new pack, if that makes fewer of them
 GAP = 1 << 20  # values of large packs are read together across so much that is not in use
 WHOLE = SPLIT  # packs of up to so many bytes are read as a whole
 

@@ -15,6 +15,7 @@ from ebooklet.format.checksum import Buffer, digest
 from ebooklet.format.packing import HEADER_SIZE
 from ebooklet.format.table import Row
 from ebooklet.plan.compact import GAP, CompactPlan, is_read_whole, plan_compaction
+from ebooklet.plan.push import GROUP_BYTES
 from ebooklet.sync.assemble import Change
 from ebooklet.sync.contract import PushOptions, PushResult
 from ebooklet.sync.fetch import Progress, matches
@@ -60,7 +61,8 @@ def compact_database(version: RemoteVersion, plan: CompactPlan, options: PushOpt
         rows = [replace(row, timestamp=time, note=note) for row, (time, note) in zip(plan.rows, cold, strict=True)]
         source = _Source(spool, rows)
         # the version that was planned for is the first to build on: what followed it is met as a lost race
-        return _Compacting(version.store, version.key, source, version, replace(options, progress=None)).run()
+        how = replace(options, group_bytes=options.group_bytes or GROUP_BYTES, num_groups=None, progress=None)
+        return _Compacting(version.store, version.key, source, version, how).run()
 
 
 class _Overtaken(Exception):

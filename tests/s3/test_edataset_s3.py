@@ -149,3 +149,50 @@ def test_eight_writers_lose_no_update(real_s3: RealS3) -> None:
     with ebooklet.open(conn, cache=None) as db:
         found = dict(db.items())
     assert found == {"start": 0} | {f"{n}/{s}": [n, s] for n in range(writers) for s in range(commits)}
+
+
+def test_compactions_beside_writers_lose_nothing(real_s3: RealS3) -> None:
+    """3 writers with 12 commits each, two clients that compact all the while, and a reader of the first version."""
+    conn = real_s3.connection("compact.blt")
+    start = {f"start/{n}": n for n in range(20)}
+    with ebooklet.open(conn, flag="n", cache=None, value_serializer="json") as db:
+        db.update(start)
+        db.push()
+    reader = ebooklet.open(conn, cache=None)
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        try:
+            with ebooklet.open(real_s3.connection("compact.blt"), flag="w", cache=None) as db:
+                for step in range(12):
+                    db[f"{number}/{step}"] = [number, step]
+                    assert db.push()
+        except BaseException as error:
+            failures.append(error)
+
+    def compact() -> None:
+        try:
+            with ebooklet.open(real_s3.connection("compact.blt"), flag="w", cache=None) as db:
+                while not done.is_set():
+                    db.compact()
+                db.pull()
+                db.compact()
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    tidying = [threading.Thread(target=compact) for _ in range(2)]
+    for thread in (*writers, *tidying):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in tidying:
+        thread.join()
+    assert not failures
+    assert dict(reader.items()) == start, "readers of an old version keep it"
+    reader.close()
+    with ebooklet.open(conn, cache=None) as db:
+        assert dict(db.items()) == start | {f"{n}/{s}": [n, s] for n in range(3) for s in range(12)}
+        assert not db.plan_compaction()

@@ -106,6 +106,16 @@ def test_full_packs_stay_where_they_are() -> None:
     assert store.counts.sent < 30_000
 
 
+def test_packs_that_were_cut_to_be_sent_at_the_same_time_stay() -> None:
+    store = MemoryStore()
+    writer = Client(store)
+    filled(writer, 60, 300_000)
+    writer.push()
+    version = open_version(store, KEY)
+    assert len(version.snapshot.packs) == 4
+    assert not plan_for(version)
+
+
 def test_a_pack_that_is_mostly_dead_is_given_up() -> None:
     store = MemoryStore()
     writer = Client(store)
