@@ -606,25 +606,24 @@ LOOP void ISA(summarise_f8)(const void *values, size_t n, Summary *summary)
     const double scale = summary->scale;
     for (int lane = 0; lane < SUMS; lane++) least[lane] = INFINITY, most[lane] = -INFINITY;
     for (size_t i = 0; i < n; i += SUMS) {
-        double block[SUMS];
-        const size_t count = n - i < SUMS ? n - i : SUMS;
-        for (size_t lane = 0; lane < SUMS; lane++) block[lane] = 0;
-        if (count == SUMS)
-            memcpy(block, x + i, sizeof block);
-        else
-            memcpy(block, x + i, count * sizeof(double));
+        double last[SUMS];
+        const double *block = x + i;
+        if (n - i < SUMS) { /* filled up with what does not count */
+            for (size_t lane = 0; lane < SUMS; lane++) last[lane] = i + lane < n ? x[i + lane] : NAN;
+            block = last;
+            summary->missing -= SUMS - (n - i);
+        }
         for (size_t lane = 0; lane < SUMS; lane++) {
             const double value = block[lane] * scale;
-            const bool absent = value != value;
+            const uint64_t absent = 0 - (uint64_t)(value != value);
             const double added = absent ? 0.0 : value;
             const double sum = sums[lane] + added;
             const double seen = sum - sums[lane];
             rests[lane] += (sums[lane] - (sum - seen)) + (added - seen);
             sums[lane] = sum;
-            missing[lane] += absent;
-            const bool beyond = lane >= count;
-            least[lane] = !beyond && value < least[lane] ? value : least[lane];
-            most[lane] = !beyond && value > most[lane] ? value : most[lane];
+            missing[lane] -= absent;
+            least[lane] = value < least[lane] ? value : least[lane];
+            most[lane] = value > most[lane] ? value : most[lane];
         }
     }
     for (int lane = 0; lane < SUMS; lane++) {
