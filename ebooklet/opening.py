@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -102,11 +103,10 @@ def open_ebooklet(
     ...     db.push().updated
     True
     """
-    assembly = _assembly(
-        kind, remote_conn, file_path, flag, value_serializer, n_buckets, num_groups, lock_timeout, offline,
-        push_packers, group_bytes, cache,
-    )  # fmt: skip
-    return _opened(EBooklet, assembly, flag, value_serializer, on_error)
+    wanted = _Wanted(
+        kind, flag, on_error, value_serializer, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline
+    )
+    return wanted.open(EBooklet, remote_conn, file_path, cache)
 
 
 def open_rcg(
@@ -139,11 +139,10 @@ def open_rcg(
     ...     list(group)
     ['first']
     """
-    assembly = _assembly(
-        "rcg", remote_conn, file_path, flag, None, n_buckets, num_groups, lock_timeout, offline,
-        push_packers, group_bytes, cache,
-    )  # fmt: skip
-    return _opened(RemoteConnGroup, assembly, flag, None, on_error)
+    wanted = _Wanted(
+        "rcg", flag, on_error, None, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline
+    )
+    return wanted.open(RemoteConnGroup, remote_conn, file_path, cache)
 
 
 def open(  # noqa: A001
@@ -162,48 +161,65 @@ def open(  # noqa: A001
     return opener(remote_conn, file_path, flag, *args, **options)
 
 
-def _opened(
-    handle: type[B], assembly: Assembly, flag: Flag, value_serializer: str | Any | None, on_error: OnError
-) -> B:
-    if on_error not in ("rollback", "keep"):
-        raise ValueError(f"on_error={on_error!r}: choose 'rollback' or 'keep'")
-    parts = assembly.open(flag)
-    serializer = parts.loader.local.serializer
-    if value_serializer is not None and not isinstance(value_serializer, str):
-        serializer = Serializer("bytes", value_serializer.dumps, value_serializer.loads)
-    return handle(serializer, parts.loader, parts.edits, parts.publisher, writable=flag != "r", on_error=on_error)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How a database is to be opened, in the words of the caller."""
 
+    kind: str
+    flag: Flag
+    on_error: OnError
+    value_serializer: str | Any | None
+    n_buckets: int | None
+    num_groups: int | None
+    group_bytes: int | None
+    push_packers: int
+    lock_timeout: float
+    offline: bool | str
 
-def _assembly(
-    kind: str,
-    remote_conn: Connection | str | Mapping[str, Any],
-    file_path: str | os.PathLike[str] | None,
-    flag: Flag,
-    value_serializer: str | Any | None,
-    n_buckets: int | None,
-    num_groups: int | None,
-    lock_timeout: float,
-    offline: bool | str,
-    push_packers: int,
-    group_bytes: int | None,
-    cache: Cache,
-) -> Assembly:
-    _check_flag(flag)
-    for name, number in {"num_groups": num_groups, "group_bytes": group_bytes, "push_packers": push_packers}.items():
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number}: at least 1 is needed")
-    connection = as_connection(remote_conn)
-    store = CountingStore(offline_store(connection.store(writable=flag != "r"), offline), log=False)
-    return Assembly(
-        place=Place(connection, store, kind, group_bytes, num_groups),
-        path=_local_path(connection, file_path, cache),
-        serializer=_serializer_name(value_serializer),
-        new_serializer="json" if kind == "rcg" else "bytes",
-        lock_timeout=lock_timeout,
-        expected_keys=n_buckets,
-        trust_pickle=isinstance(value_serializer, str) and value_serializer in PICKLES,
-        disposable=file_path is None,
-    )
+    def __post_init__(self) -> None:
+        if self.on_error not in ("rollback", "keep"):
+            raise ValueError(f"on_error={self.on_error!r}: choose 'rollback' or 'keep'")
+        _check_flag(self.flag)
+        for name in ("num_groups", "group_bytes", "push_packers"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name}={number}: at least 1 is needed")
+
+    def open(
+        self,
+        handle: type[B],
+        remote_conn: Connection | str | Mapping[str, Any],
+        file_path: str | os.PathLike[str] | None,
+        cache: Cache,
+    ) -> B:
+        """Open it."""
+        connection, given = as_connection(remote_conn), self.value_serializer
+        parts = self._assembly(connection, _local_path(connection, file_path, cache), file_path is None).open(self.flag)
+        serializer = parts.loader.local.serializer
+        if given is not None and not isinstance(given, str):
+            serializer = Serializer("bytes", given.dumps, given.loads)
+        return handle(
+            serializer,
+            parts.loader,
+            parts.edits,
+            parts.publisher,
+            writable=self.flag != "r",
+            on_error=self.on_error,
+        )
+
+    def _assembly(self, connection: Connection, path: Path | None, disposable: bool) -> Assembly:
+        store = offline_store(connection.store(writable=self.flag != "r"), self.offline)
+        given = self.value_serializer
+        return Assembly(
+            place=Place(connection, CountingStore(store, log=False), self.kind, self.group_bytes, self.num_groups),
+            path=path,
+            serializer=_serializer_name(given),
+            new_serializer="json" if self.kind == "rcg" else "bytes",
+            lock_timeout=self.lock_timeout,
+            expected_keys=self.n_buckets,
+            trust_pickle=isinstance(given, str) and given in PICKLES,
+            disposable=disposable,
+        )
 
 
 def _check_flag(flag: str) -> None:
