@@ -246,12 +246,15 @@ class Table:
         """Iterate over the keys that begin with `prefix`, in order, without those that are marked as deleted."""
         changes = self.overlay()
         above = [(key, key) for key, row in changes.items() if row and not row.deleted and key.startswith(prefix)]
+        first, end = prefix_bounds(prefix)
 
         def stored(number: int) -> Sequence[str]:
             page = self._pages.hot(self.pages[number])
-            keys: Iterable[str] = page.keys
-            if page.numbers[:, DELETED].any():
-                keys = compress(keys, (page.numbers[:, DELETED] == 0).tolist())
+            start = bisect_left(page.keys, first, key=order_key)
+            stop = len(page) if end is None else bisect_left(page.keys, end, start, key=order_key)
+            keys: Iterable[str] = page.keys[start:stop]
+            if page.numbers[start:stop, DELETED].any():
+                keys = compress(keys, (page.numbers[start:stop, DELETED] == 0).tolist())
             return [key for key in keys if key not in changes and key.startswith(prefix)]
 
         return self._merged(above, self.pages_of(prefix), stored, str)
