@@ -319,7 +319,9 @@ class Loader:
 
     def _arrivals(self, version: Version, asked: _Asked) -> Iterator[_Landed]:
         """Fetch rows of `version`, each once even when several threads ask; gives together what arrives together."""
-        mine, rows, others = self._claim(asked)
+        mine, rows, others, landed = self._claim(asked)
+        if landed:
+            yield landed
         try:
             for batch in version.fetch_parts(rows, threads=self.threads) if rows else ():
                 yield self._land(batch, mine)
@@ -333,20 +335,26 @@ class Loader:
             except Exception as error:
                 yield [(row, error)]
 
-    def _claim(self, asked: _Asked) -> tuple[dict[str, int], list[Row], list[tuple[Row, int, "Future[Fetched]"]]]:
-        """Divide rows into those that this thread fetches, and those that others are fetching."""
+    def _claim(
+        self, asked: _Asked
+    ) -> tuple[dict[str, int], list[Row], list[tuple[Row, int, "Future[Fetched]"]], _Landed]:
+        """Divide rows into those this thread fetches, those others are fetching, and those that arrived meanwhile."""
         mine: dict[str, int] = {}
         rows, others = [], []
+        landed: _Landed = []
         with self._lock:
             for row, name in asked:
-                if name in self._flights:
+                kept = self._kept.get(row.key)
+                if kept is not None and kept.version == name:
+                    landed.append((row, kept))
+                elif name in self._flights:
                     flight = self._flights[name] = self._flights[name] or Future()
                     others.append((row, name, flight))
                 else:
                     self._flights[name] = None
                     mine[row.key] = name
                     rows.append(row)
-        return mine, rows, others
+        return mine, rows, others, landed
 
     def _land(self, batch: Sequence[tuple[Row, Buffer | Exception]], mine: dict[str, int]) -> _Landed:
         landed: _Landed = []
