@@ -44,6 +44,9 @@ RECORDS: dict[str, Any] = {
         "crs", dtype("int32"), dims=(), chunk_shape=(), codecs=(CodecSpec("bytes"),), role="grid_mapping"
     ),
 }
+RECORDS["blocks"] = variable(
+    "w", dtype("float32", keep_bits=9), codecs=default_chain(dtype("float32", keep_bits=9), block_shape=(2,))
+)
 ATTRIBUTES = {
     "title": "é",
     "n": 3,
@@ -62,6 +65,37 @@ VALUES = {
 }
 
 
+def decimals() -> np.ndarray:
+    """Decimals with a gap and a few cells that are none."""
+    y, x = np.indices((20, 30))
+    cells = (((y * y + 7 * x) % 97 - 40) / 100).astype("f4")
+    cells[3:9, 4:20] = np.nan
+    cells[15, ::9] = np.sqrt(np.float32(2))
+    return cells
+
+
+def steps() -> np.ndarray:
+    """Integers that rows foretell best."""
+    y, x = np.indices((20, 30))
+    return np.cumsum((y * 7919 + x * x * 31) % 7 - 3, axis=1).astype("i8") * 1000
+
+
+#: Of each form of a block: shape of the blocks, mode and predictor (with the flag of the bitmap), cells.
+BLOCKS = {
+    "plain": ((20,), (0, None), np.array([b"station %d" % (n % 7) for n in range(20)], "S10")),
+    "shuffle": ((100,), (1, None), 1000 + np.sqrt(np.arange(1, 101))),
+    "row": ((8, 30), (2, 1), steps()),
+    "plane": ((8, 30), (2, 0x82), decimals()),
+    "nothing but NaN": ((50,), (2, 0x80), np.full(50, np.nan)),
+}
+
+
+def block_pipeline(name: str) -> CodecPipeline:
+    block, _, cells = BLOCKS[name]
+    kind = dtype(cells.dtype)
+    return CodecPipeline(kind, cells.shape, default_chain(kind, block_shape=block))
+
+
 def pipeline(name: str) -> CodecPipeline:
     kind = dtype(name, nullable=name == "str")
     return CodecPipeline(kind, (4,), default_chain(kind))
@@ -73,6 +107,8 @@ def write() -> dict[str, str]:
     written["attributes"] = encode_attributes(ATTRIBUTES)
     for name, values in VALUES.items():
         written[f"chunk {name}"] = pipeline(name).encode(values)
+    for name, (_, _, cells) in BLOCKS.items():
+        written[f"blocks {name}"] = block_pipeline(name).encode(cells)
     written["statistics"] = compute(VALUES["float32"]).pack()
     written["trailer"] = build_trailer("cccccccc/0", b"payload", codec="zstd", flags=1, raw_length=16)
     return {name: data.hex() for name, data in written.items()}
@@ -98,6 +134,15 @@ def test_attributes_are_read_and_written_as_ever(golden: dict[str, bytes]) -> No
 def test_chunks_are_read_as_ever(name: str, golden: dict[str, bytes]) -> None:
     found = pipeline(name).decode(golden[f"chunk {name}"])
     assert repr(found.tolist()) == repr(VALUES[name].tolist())
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_are_read_as_ever(name: str, golden: dict[str, bytes]) -> None:
+    payload, (_, (mode, predictor), cells) = golden[f"blocks {name}"], BLOCKS[name]
+    first = 8 + 4 * int.from_bytes(payload[4:8], "little")
+    assert payload[first] == mode
+    assert predictor is None or payload[first + 2] == predictor
+    assert block_pipeline(name).decode(payload).tobytes() == cells.tobytes()
 
 
 def test_statistics_and_trailers_are_read_and_written_as_ever(golden: dict[str, bytes]) -> None:
