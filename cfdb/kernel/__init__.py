@@ -8,7 +8,7 @@ import os
 from importlib import import_module
 from types import ModuleType
 
-from cfdb.kernel import numpy_kernel
+from cfdb.kernel import numpy_kernel, texts
 from cfdb.kernel.codec import BlockCodec, Buffer, Conversion, Summary
 
 __all__ = [
@@ -17,11 +17,15 @@ __all__ = [
     "Conversion",
     "Summary",
     "decode_boxes",
+    "decode_texts",
     "encode_chunks",
+    "encode_texts",
+    "find_cells",
     "name",
     "pack_floats",
     "shuffle",
     "summarise",
+    "summarise_texts",
     "unshuffle",
 ]
 
@@ -47,6 +51,12 @@ pack_floats = _kernel.pack_floats
 summarise = _kernel.summarise
 shuffle = _kernel.shuffle
 unshuffle = _kernel.unshuffle
+
+_texts = texts if _kernel is numpy_kernel else import_module("cfdb.kernel.native_texts")
+find_cells = _texts.find_cells
+decode_texts = _texts.decode_texts
+encode_texts = _texts.encode_texts
+summarise_texts = _texts.summarise_texts
 
 
 def name() -> str:

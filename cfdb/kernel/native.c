@@ -426,6 +426,8 @@ static PyObject *native_unshuffle(PyObject *self, PyObject *args)
     return reorder(args, true);
 }
 
+#include "texts.h"
+
 /* ---- module ---- */
 
 /* connect(addresses of libzstd's functions in the order of Zstd, error for corrupt bytes) */
@@ -470,6 +472,7 @@ static PyMethodDef methods[] = {
     {"pack_floats", native_pack_floats, METH_VARARGS, NULL},
     {"shuffle", native_shuffle, METH_VARARGS, NULL},
     {"unshuffle", native_unshuffle, METH_VARARGS, NULL},
+    TEXT_METHODS
     {"use_instructions", native_use_instructions, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -18,7 +18,7 @@ from cfdb.format.casting import blank_cell, from_cells, to_cells
 from cfdb.format.codecs.auto import block_codec, bounds, conversion_of
 from cfdb.format.codecs.compress import DECODERS, lz4_encode
 from cfdb.format.codecs.spec import Chain, CodecSpec
-from cfdb.format.codecs.vlen import decode_cells, decode_strings, encode_cells, encode_strings
+from cfdb.format.codecs.vlen import CellBytes, encode_cells, encode_strings, find_cells
 from cfdb.format.codecs.zarr import zarr_codecs
 from cfdb.format.dtypes import DataType
 from cfdb.kernel import BlockCodec, Buffer, Conversion, decode_boxes, encode_chunks, shuffle, unshuffle
@@ -101,6 +101,9 @@ class CodecPipeline:
         selection : tuple
             NumPy index into the chunk that gives the shape of `out`; () is the whole chunk.
         """
+        if self.dtype.is_variable_length:
+            self._put_selected(payload, out, selection)
+            return
         if self._blocks is None:
             cells = self.decode_cells(payload)
         else:
@@ -178,6 +181,10 @@ class CodecPipeline:
         """Decode a full chunk of cells; the array is writable."""
         if self._blocks is not None:
             return self._decode_box(payload, [0] * len(self.shape), list(self.shape))
+        if self.dtype.is_variable_length:
+            cells = np.empty(self.shape, self.dtype.dtype_encoded)
+            self._put_selected(payload, cells)
+            return cells
         data: Any = self._decompress(payload)
         for codec in reversed(self.chain[1:]):
             if codec.name == "shuffle":
@@ -196,6 +203,23 @@ class CodecPipeline:
         decode_boxes(self._blocks, [payload], start, count, cells, np.zeros_like(start))
         return cells
 
+    def _put_selected(self, payload: Buffer, out: Array, selection: tuple[Any, ...] = ()) -> None:
+        """Put cells of varying length straight to their destination, the wanted ones alone."""
+        found = self._find_cells(payload)
+        numbers = None
+        if selection:
+            numbers = np.arange(prod(self.shape)).reshape(self.shape)[(*selection, ...)].ravel()
+        if self.chain[0].name == "vlen-utf8":
+            found.strings(out, numbers)
+            return
+        cells = np.empty(out.size, object)
+        cells[:] = found.cells(numbers)
+        out[...] = cells.reshape(out.shape)
+
+    def _find_cells(self, payload: Buffer) -> CellBytes:
+        data = self._decompress(payload)
+        return find_cells(data if isinstance(data, bytes) else bytes(data), prod(self.shape))
+
     def _encode_one(self, cells: Array) -> bytes:
         data: Any = self._serialise(cells)
         for codec in self.chain[1:]:
@@ -211,13 +235,6 @@ class CodecPipeline:
         return ordered.reshape(-1).view(np.uint8)
 
     def _deserialise(self, data: Any) -> Array:
-        count = prod(self.shape)
-        if self.chain[0].name == "vlen-utf8":
-            return decode_strings(bytes(data), count, self.dtype.dtype_encoded).reshape(self.shape)
-        if self.chain[0].name == "vlen-bytes":
-            cells = np.empty(count, object)
-            cells[:] = decode_cells(bytes(data), count)
-            return cells.reshape(self.shape)
         flat: Array = np.frombuffer(data, np.uint8) if isinstance(data, bytes | memoryview) else data
         if not flat.flags.writeable:
             flat = flat.copy()

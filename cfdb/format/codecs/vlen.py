@@ -5,89 +5,108 @@ little-endian uint32. Missing cells are written as empty ones and marked in bits
 not look.
 """
 
-import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cfdb import kernel
 from cfdb.errors import CorruptChunkError, EncodingError
+from cfdb.kernel.texts import MISSING, join_cells
 
-_MISSING = b"\x00NA\x00"
-_LENGTH = struct.Struct("<I")
-
-
-def encode_cells(cells: Sequence[bytes | None]) -> bytes:
-    """Lay out cells; None is missing."""
-    parts = [_LENGTH.pack(len(cells))]
-    missing = []
-    for number, cell in enumerate(cells):
-        if cell is None:
-            missing.append(number)
-            parts.append(b"\x00\x00\x00\x00")
-            continue
-        if len(cell) >= 2**32:
-            raise EncodingError(f"a cell of {len(cell)} bytes is too long: 2**32 - 1 is the limit")
-        parts.append(_LENGTH.pack(len(cell)))
-        parts.append(cell)
-    if missing:
-        marks = np.zeros(len(cells), np.bool_)
-        marks[missing] = True
-        parts += [_MISSING, np.packbits(marks, bitorder="little").tobytes()]
-    return b"".join(parts)
+Array = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
 
 
-def decode_cells(data: bytes, count: int) -> list[bytes | None]:
-    """Read cells back.
+@dataclass(frozen=True, slots=True)
+class CellBytes:
+    """The bytes of a chunk, and where its cells are in them.
+
+    Attributes
+    ----------
+    data : bytes
+        All of them, decompressed.
+    places : ndarray of int64
+        Where the length of every cell begins; and the end of the last.
+    marks : bytes
+        A bit for every cell that is missing; no bytes when none is.
+    """
+
+    data: bytes
+    places: Places
+    marks: bytes
+
+    def strings(self, out: Array, numbers: Places | None = None) -> None:
+        """Put strings where they belong.
+
+        Parameters
+        ----------
+        out : ndarray of StringDType
+            Filled in C order; missing strings are empty where its type knows no None.
+        numbers : ndarray of int64, optional
+            Which cells, of as many as `out` has; all when None.
+
+        Raises
+        ------
+        CorruptChunkError
+            If one of them is no UTF-8.
+        """
+        kernel.decode_texts(self.data, self.places, self.marks, numbers, out)
+
+    def cells(self, numbers: Places | None = None) -> list[bytes | None]:
+        """Give the bytes of these cells (all when None); None for those that are missing."""
+        starts, stops, data = self.places[:-1] + 4, self.places[1:], self.data
+        if numbers is not None:
+            starts, stops = starts[numbers], stops[numbers]
+        cells: list[bytes | None] = [
+            data[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+        if self.marks:
+            missing = np.unpackbits(np.frombuffer(self.marks, np.uint8), bitorder="little", count=self.places.size - 1)
+            for number in np.flatnonzero(missing if numbers is None else missing[numbers]).tolist():
+                cells[number] = None
+        return cells
+
+
+def find_cells(data: bytes, count: int) -> CellBytes:
+    """Find the cells of a chunk.
 
     Raises
     ------
     CorruptChunkError
         If there are not exactly `count` of them, or one reaches beyond the data.
+
+    Examples
+    --------
+    >>> find_cells(encode_cells([b"one", None, b"three"]), 3).cells()
+    [b'one', None, b'three']
     """
-    if len(data) < 4 or _LENGTH.unpack_from(data)[0] != count:
-        raise CorruptChunkError(f"a chunk of strings is damaged: it does not hold {count} cells")
-    cells: list[bytes | None] = []
-    place, end = 4, len(data)
-    unpack = _LENGTH.unpack_from
+    places = np.empty(count + 1, np.int64)
+    kernel.find_cells(data, places)
+    end = int(places[-1])
+    marks = b""
+    if data[end : end + 4] == MISSING:
+        marks = data[end + 4 :]
+        if len(marks) < (count + 7) // 8:
+            raise CorruptChunkError("a chunk of strings is damaged: its marks of missing cells end too early")
+    return CellBytes(data, places, marks)
+
+
+def encode_cells(cells: Sequence[bytes | None]) -> bytes:
+    """Lay out cells; None is missing."""
     try:
-        for _ in range(count):
-            (length,) = unpack(data, place)
-            place += 4
-            cells.append(data[place : place + length])
-            place += length
-    except struct.error as error:
-        raise CorruptChunkError("a chunk of strings is damaged: it ends too early") from error
-    if place > end:
-        raise CorruptChunkError("a chunk of strings is damaged: a cell reaches beyond its end")
-    if data[place : place + 4] == _MISSING:
-        _drop_missing(cells, data[place + 4 :])
-    return cells
+        return join_cells(cells)
+    except ValueError as error:
+        raise EncodingError(str(error)) from error
 
 
-def _drop_missing(cells: list[bytes | None], bits: bytes) -> None:
-    if len(bits) < (len(cells) + 7) // 8:
-        raise CorruptChunkError("a chunk of strings is damaged: its marks of missing cells end too early")
-    marks = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little", count=len(cells))
-    for number in np.flatnonzero(marks).tolist():
-        cells[number] = None
-
-
-def encode_strings(values: npt.NDArray[Any]) -> bytes:
-    """Lay out strings as UTF-8."""
+def encode_strings(values: Array) -> bytes:
+    """Lay out an array of NumPy's StringDType as UTF-8."""
     try:
-        return encode_cells([None if value is None else value.encode() for value in values.ravel().tolist()])
+        return kernel.encode_texts(values)
     except UnicodeEncodeError as error:
         raise EncodingError(f"{error.object!r} cannot be written as UTF-8: {error.reason}") from error
-
-
-def decode_strings(data: bytes, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Read strings back into an array of NumPy's StringDType."""
-    cells = decode_cells(data, count)
-    missing = None if hasattr(dtype, "na_object") else ""
-    try:
-        texts = [missing if cell is None else cell.decode() for cell in cells]
-    except UnicodeDecodeError as error:
-        raise CorruptChunkError(f"a chunk of strings is damaged: {error}") from error
-    return np.array(texts, dtype=dtype)
+    except ValueError as error:
+        raise EncodingError(str(error)) from error
