@@ -150,12 +150,14 @@ class MemoryDevice:
     def pwrite(self, parts: Sequence[Buffer], offset: int) -> int:
         """Write the parts one after the other."""
         with self._lock:
-            end = offset + sum(len(part) for part in parts)
-            if end > len(self._data):
-                self._data.extend(bytes(end - len(self._data)))
+            if offset > len(self._data):
+                self._data.extend(bytes(offset - len(self._data)))
             position = offset
             for part in parts:
-                self._data[position : position + len(part)] = part
+                if position == len(self._data):
+                    self._data += part  # one copy; assigning to a slice makes two
+                else:
+                    self._data[position : position + len(part)] = part
                 position += len(part)
             return position - offset
 
