@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     results.other |= {"seconds": took, "quick": options.quick}
     text = page.as_terminal(results, fields_of(plan))
     print(text)
-    stamp = "quick" if options.quick or options.only else "local"
+    stamp = "only" if options.only else "quick" if options.quick else "local"
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / f"{stamp}.json").write_text(json.dumps(asdict(results), indent=1))
     (options.results / f"{stamp}.txt").write_text(text + "\n")

@@ -101,10 +101,11 @@ def _local(results: Results) -> list[str]:
 
 
 def write(folder: Path, page: Path = PAGE) -> None:
-    """Write the page and its plots from the results in a folder."""
+    """Write the page and its plots from the results in a folder: those of quick runs where there are no others."""
     from benchmarks import plots
 
-    local, remote = _read(folder / "local.json"), _read(folder / "remote.json")
+    local = _read(folder / "local.json") or _read(folder / "quick.json")
+    remote = _read(folder / "remote.json") or _read(folder / "quick-remote.json")
     results = Results(**local) if local else None
     plots.draw(results, remote, page.with_suffix(""))
     page.write_text(as_markdown(results, remote))

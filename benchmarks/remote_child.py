@@ -93,12 +93,12 @@ class Session:
         values = self.values.copy()
         for number in range(edits):
             for box in self._some_chunks(seed + number):
-                values[box] = self.values[box] + 1
+                values[box] = self._edited(box)
         return values
 
     def _edit(self, seed: int) -> None:
         boxes = self._some_chunks(seed)
-        self.peer.edit(self.place, boxes, [self.values[box] + 1 for box in boxes])
+        self.peer.edit(self.place, boxes, [self._edited(box) for box in boxes])
 
     def _edits(self, seed: int, count: int) -> None:
         for number in range(count):
@@ -108,7 +108,7 @@ class Session:
         """Read what was edited, from the bucket."""
         handle = self.peer.open(self.place)
         for box in self._some_chunks(seed):
-            _same(handle.box(box), self.values[box] + 1)
+            _same(handle.box(box), self._edited(box))
         handle.close()
 
     def _reopen(self) -> None:
@@ -122,7 +122,7 @@ class Session:
         handle = self.peer.open(self.place.at(self.place.key + "-copy"))
         edited = self._some_chunks(1)[0]
         other = next(box for box in self._chunks() if box not in self._some_chunks(1))
-        _same(handle.box(edited), self.values[edited] + 1)
+        _same(handle.box(edited), self._edited(edited))
         _same(handle.box(other), self.values[other])
         handle.close()
 
@@ -135,6 +135,10 @@ class Session:
 
     def _chunks(self) -> list[Box]:
         return list(chunk_boxes(self.field.shape, self.field.chunks))
+
+    def _edited(self, box: Box) -> Array:
+        """Other values that compress as well."""
+        return np.ascontiguousarray(self.values[box][::-1, ::-1])
 
     def _some_chunks(self, seed: int) -> list[Box]:
         every = self._chunks()

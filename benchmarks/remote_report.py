@@ -93,7 +93,7 @@ def _operations(runs: list[dict[str, Any]]) -> list[list[str]]:
 def _amplification(found: dict[str, Any]) -> list[list[str]]:
     rows = [["2,000 chunks", "requests", "MB", "s without latency"]]
     names = {
-        "before": "full read, as written", "edits": f"{found['edits']} edits of 1 %, each pushed",
+        "before": "full read, as written", "edits": f"{found['count']} edits of 1 %, each pushed",
         "after": "full read after them", "compact": "compact", "compacted": "full read after compact",
     }  # fmt: skip
     for name, text in names.items():
@@ -119,7 +119,10 @@ def as_text(remote: dict[str, Any]) -> str:
 
 def as_markdown(remote: dict[str, Any]) -> list[str]:
     """The part of the page."""
-    parts = [INTRODUCTION, "![Seconds of every step](benchmarks/remote.svg)\n"]
+    parts = [INTRODUCTION]
+    if remote.get("quick"):
+        parts.append("These are the figures of a quick run: one round, not all latencies.\n")
+    parts += ["![Seconds of every step](benchmarks/remote.svg)\n"]
     for title, rows in tables(remote).items():
         parts += [f"### {title}\n", report.as_markdown(rows), ""]
     if remote.get("errors"):

@@ -13,9 +13,11 @@ from benchmarks import growth, page, remote_report, report
 from benchmarks.data import FIELDS, MAKERS, prepare
 from benchmarks.memory import peak_of
 from benchmarks.peers.ours import Ours
+from benchmarks.remote_child import Session
 from benchmarks.runner import Interpreters, Part, Results, Runner
 from benchmarks.targets import TARGETS
 from benchmarks.workloads import WORKLOADS, Case, WrongResultError, some_boxes
+from cfdb.testing import s3_server
 
 HERE = Path(sys.executable)
 
@@ -29,13 +31,13 @@ def runner(tmp_path: Path) -> Runner:
 
 
 def test_every_workload_runs_in_a_process_of_its_own_and_is_reported(runner: Runner, tmp_path: Path) -> None:
-    runner.measure(Part("tiny", ("ours", "ours-nosync"), 2))
+    runner.measure(Part("tiny", ("ours", "ours-nosync"), 1))
     runner.measure(Part("tiny-strings", ("ours",), 1))
     results = runner.results
     assert results.errors == []
     assert set(results.wall["tiny"]["ours"]) == set(WORKLOADS)
     assert set(results.wall["tiny-strings"]["ours"]) == set(WORKLOADS)
-    assert all(len(samples) == 2 for samples in results.wall["tiny"]["ours"].values())
+    assert all(len(samples) == 1 for samples in results.wall["tiny"]["ours"].values())
     assert results.raw["tiny"] == 12 * 20 * 30 * 4
 
     stored = tmp_path / "results"
@@ -55,7 +57,7 @@ def test_a_wrong_result_is_an_error(tmp_path: Path) -> None:
             pass
 
     field = FIELDS["tiny"]
-    case = Case(Forgetful(), field, MAKERS[field.kind](field.shape), tmp_path)
+    case = Case(Forgetful(), field, MAKERS[field.kind](field.shape), tmp_path, times=1)
     with pytest.raises(WrongResultError, match="forgetful, overwrite"):
         case.run(tuple(WORKLOADS))
 
@@ -69,11 +71,14 @@ def test_failures_are_written_down_and_the_rest_goes_on(runner: Runner) -> None:
 def test_slow_cells_are_measured_less_often() -> None:
     part = Part("tiny", ("ours",), 5, slow_rounds=2)
     found = Runner(Interpreters(HERE, HERE), Path())
-    found.results.add("tiny", "ours", {"samples": {"read": [(9.0, 9.0)], "open": [(0.1, 0.1)]}, "bytes": 1, "raw": 1})
+    fast, slow = [(0.1, 0.1)], [(9.0, 9.0)]
+    found.results.add("tiny", "ours", {"samples": {"write": fast, "read": slow, "open": fast}, "bytes": 1, "raw": 1})
+    found.results.add("tiny", "zarr", {"samples": {"write": slow, "open": fast}, "bytes": 1, "raw": 1})
     enough = found._is_enough
     assert enough(part, "ours", "read", 2)
     assert not enough(part, "ours", "read", 1)
     assert not enough(part, "ours", "open", 4)
+    assert enough(part, "zarr", "open", 2), "a peer that writes slowly is not written again for a fast cell"
 
 
 def test_ratios_compare_with_the_best_compressed_peer_and_name_the_limit() -> None:
@@ -112,6 +117,31 @@ def test_growth_measures_every_way(runner: Runner) -> None:
     rows = report.as_text(growth.rows(found))
     assert "push one chunk: requests, kB" in rows
     assert all(one["read one chunk, remote"]["requests"] >= 1 for one in found)
+
+
+def test_every_remote_step_runs_and_is_checked(tmp_path: Path) -> None:
+    field = FIELDS["tiny"]
+    prepare(field, tmp_path)
+    with s3_server() as server:
+        job = {
+            "peer": "ours", "field": field.name, "folder": str(tmp_path), "local": str(tmp_path), "key": "data",
+            "endpoint": server.endpoint_url, "direct": server.endpoint_url, "bucket": server.bucket,
+            "access_key_id": server.access_key_id, "access_key": server.access_key, "steps": ("write", "reopen"),
+        }  # fmt: skip
+        session = Session(job)
+        for name in ("write", "open", "one_chunk", "read"):
+            assert session.step(name, {})["wall"] > 0
+        session.step("edit", {"seed": 1})
+        for name, options in (("check_edit", {"seed": 1}), ("reopen", {}), ("copy", {}), ("check_copy", {})):
+            session.step(name, options)
+        session.step("open", {})
+        with pytest.raises(WrongResultError):
+            session.step("read", {})  # it was edited
+        session.step("open", {})
+        session.step("read", {"seed": 1, "edited": 1})
+        assert any(key.startswith("data-copy") for key in server.list_keys())
+        session.step("delete", {})
+        assert [key for key in server.list_keys() if not key.startswith(("data-copy", "data-tiny"))] == []
 
 
 def test_a_remote_run_becomes_a_table() -> None:
