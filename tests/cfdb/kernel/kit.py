@@ -1,6 +1,7 @@
 """What every kernel must do; derive from `KernelKit` and give a `kernel` fixture."""
 
 import math
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -445,6 +446,15 @@ class KernelKit:
             assert abs(found.total - exact) <= 1e-12 * size
             if code == "f8":
                 assert abs(math.fsum([found.total, found.rest, -exact])) <= 2.0**-53 * abs(exact) + 1e-25 * size
+
+    def test_small_floats_beside_large_ones_are_not_lost(self, kernel: Any) -> None:
+        rng = np.random.default_rng(3)
+        for count in (3, 63, 5000, 70_000):
+            cells = np.full(count, 1.000001)
+            cells[rng.integers(count)] = 3.5e13
+            found = kernel.summarise(cells)
+            exact = sum(map(Fraction, cells.tolist()))
+            assert abs(Fraction(found.total) + Fraction(found.rest) - exact) <= exact / 2**95
 
     @pytest.mark.parametrize("code", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
     def test_integers_are_summed_up_exactly(self, kernel: Any, code: str) -> None:
