@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.errors import FormatError
-from cfdb.kernel import summarise
+from cfdb.kernel import summarise, summarise_texts
 from cfdb.kernel.summary import exact_sum, float_sum, joined_sum
 
 Array = npt.NDArray[Any]
@@ -166,6 +166,8 @@ def compute(values: Array, *, fill_value: Any = None, missing: npt.NDArray[np.bo
     (2, 1, 4.0)
     """
     kind = values.dtype.kind
+    if kind == "T" and getattr(values.dtype, "na_object", None) is None:
+        return _of_strings(values, fill_value, missing)
     if kind in "TUO":
         return _of_objects(values, fill_value, missing)
     if _is_plain(values, fill_value) and missing is None:
@@ -258,10 +260,16 @@ def _of_floats(present: Array, lost: int) -> ChunkStatistics:
     return ChunkStatistics("f", present.size, lost, minimum, maximum, total)
 
 
+def _of_strings(values: Array, fill_value: Any, missing: Any) -> ChunkStatistics:
+    valid, low, high = summarise_texts(values, missing, fill_value if isinstance(fill_value, str) else None)
+    if not valid:
+        return ChunkStatistics("T", 0, values.size)
+    return _of_texts("T", low, high, valid, values.size - valid)
+
+
 def _of_objects(values: Array, fill_value: Any, missing: Any) -> ChunkStatistics:
-    masked = np.zeros(values.shape, np.bool_) if missing is None else missing
-    pairs = zip(values.ravel().tolist(), masked.ravel().tolist(), strict=True)
-    present = [value for value, hidden in pairs if not hidden and value is not None and value != fill_value]
+    shown = (values if missing is None else values[~missing]).ravel().tolist()
+    present = [value for value in shown if value is not None and value != fill_value]
     lost = values.size - len(present)
     if present and all(isinstance(value, str) for value in present):
         return _of_texts("T", min(present), max(present), len(present), lost)

@@ -5,11 +5,11 @@
 
 import struct
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from cfdb.errors import CorruptChunkError
 
@@ -77,23 +77,41 @@ def decode_texts(data: bytes, places: Places, marks: bytes, numbers: Places | No
     out : ndarray of StringDType
         Where they go, in C order. Missing ones are empty strings where its type knows no None.
     """
-    starts, stops = places[:-1], places[1:]
+    starts, stops = places[:-1] + 4, places[1:]
     if numbers is not None:
         starts, stops = starts[numbers], stops[numbers]
-    texts: list[Any] = _texts(data, (starts + 4).tolist(), stops.tolist(), int(places[-1]))
-    if marks:
-        missing = np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little", count=places.size - 1)
-        nothing = None if hasattr(out.dtype, "na_object") else ""
-        for number in np.flatnonzero(missing if numbers is None else missing[numbers]).tolist():
-            texts[number] = nothing
-    out[...] = np.array(texts, dtype=out.dtype).reshape(out.shape)
+    if not out.size:
+        return
+    flat = _ascii_texts(data, starts, stops, int(places[-1]))
+    if flat is None:
+        flat = np.empty(out.size, object)
+        flat[:] = _texts(data, starts.tolist(), stops.tolist())
+    if not marks:
+        out[...] = flat.reshape(out.shape)
+        return
+    missing = np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little", count=places.size - 1).astype(np.bool_)
+    missing = missing.reshape(out.shape) if numbers is None else missing[numbers].reshape(out.shape)
+    out[...] = flat.reshape(out.shape)
+    out[missing] = None if hasattr(out.dtype, "na_object") else ""
 
 
-def _texts(data: bytes, starts: Sequence[int], stops: Sequence[int], end: int) -> list[str]:
-    whole = data[:end]
-    if whole.isascii():
-        text = whole.decode("ascii")
-        return [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+def _ascii_texts(data: bytes, starts: Places, stops: Places, end: int) -> Array | None:
+    """Give short texts as an array of bytes of one width; None when they are not all short and ASCII."""
+    lengths = stops - starts
+    width = max(1, int(lengths.max()))
+    heads = np.frombuffer(data, np.uint8)
+    if width * lengths.size > 4 * len(data) or width > end - 4 or not data[:end].isascii():
+        return None
+    if not heads[stops[lengths > 0] - 1].all():
+        return None  # NumPy takes zeros at the end of such texts for filling
+    if int(starts.max()) > heads.size - width:
+        heads = np.concatenate([heads, np.zeros(width, np.uint8)])
+    rows: Array = sliding_window_view(heads, width)[starts]
+    rows *= np.arange(width) < lengths[:, None]
+    return rows.view(f"S{width}").ravel()
+
+
+def _texts(data: bytes, starts: Sequence[int], stops: Sequence[int]) -> list[str]:
     try:
         return [data[start:stop].decode() for start, stop in zip(starts, stops, strict=True)]
     except UnicodeDecodeError as error:
@@ -109,7 +127,12 @@ def encode_texts(values: Array) -> bytes:
         If a string has no UTF-8.
     """
     texts = values.ravel().tolist()
-    return join_cells([None if text is None else text.encode() for text in texts])
+    missing = np.array([text is None for text in texts], np.bool_) if None in texts else None
+    filled = texts if missing is None else [text or "" for text in texts]
+    body = "".join(filled)
+    if body.isascii():
+        return _join(body.encode(), list(map(len, filled)), missing)
+    return _join_all([text.encode() for text in filled], missing)
 
 
 def join_cells(cells: Sequence[bytes | None]) -> bytes:
@@ -120,18 +143,33 @@ def join_cells(cells: Sequence[bytes | None]) -> bytes:
     ValueError
         If a cell is too long.
     """
-    missing = None in cells
-    filled: Sequence[bytes] = [cell or b"" for cell in cells] if missing else cells  # type: ignore[assignment]
-    lengths = list(map(len, filled))
+    missing = np.array([cell is None for cell in cells], np.bool_)
+    return _join_all([cell or b"" for cell in cells], missing if missing.any() else None)
+
+
+def _join_all(cells: Sequence[bytes], missing: npt.NDArray[np.bool_] | None) -> bytes:
+    return _join(b"".join(cells), list(map(len, cells)), missing)
+
+
+def _join(body: bytes, lengths: Sequence[int], missing: npt.NDArray[np.bool_] | None) -> bytes:
+    """Put the length of every cell before it."""
     if max(lengths, default=0) > LONGEST:
         raise ValueError(f"a cell of {max(lengths)} bytes is too long: 2**32 - 1 is the limit")
-    heads = np.array(lengths, "<u4").tobytes()
-    pieces = zip([heads[place : place + 4] for place in range(0, len(heads), 4)], filled, strict=True)
-    parts = [_LENGTH.pack(len(cells)), *chain.from_iterable(pieces)]
-    if missing:
-        marks = np.array([cell is None for cell in cells], np.bool_)
-        parts += [MISSING, np.packbits(marks, bitorder="little").tobytes()]
-    return b"".join(parts)
+    count = len(lengths)
+    sizes = np.array(lengths, np.int64)
+    heads = np.cumsum(sizes) - sizes + 4 * np.arange(1, count + 1)
+    joined = np.empty(4 + 4 * count + len(body), np.uint8)
+    inside = np.ones(joined.size, np.bool_)
+    inside[:4] = False
+    joined[:4] = np.frombuffer(_LENGTH.pack(count), np.uint8)
+    digits = sizes.astype("<u4").view(np.uint8).reshape(count, 4)
+    for byte in range(4):
+        inside[heads + byte] = False
+        joined[heads + byte] = digits[:, byte]
+    joined[inside] = np.frombuffer(body, np.uint8)
+    if missing is None:
+        return joined.tobytes()
+    return joined.tobytes() + MISSING + np.packbits(missing, bitorder="little").tobytes()
 
 
 def summarise_texts(

@@ -185,11 +185,7 @@ class CodecPipeline:
             cells = np.empty(self.shape, self.dtype.dtype_encoded)
             self._put_selected(payload, cells)
             return cells
-        data: Any = self._decompress(payload)
-        for codec in reversed(self.chain[1:]):
-            if codec.name == "shuffle":
-                data = unshuffle(np.frombuffer(data, np.uint8), _int(codec, "elementsize"))
-        return self._deserialise(data)
+        return self._deserialise(self._bytes_of(payload))
 
     def to_zarr(self) -> list[dict[str, Any]]:
         """Describe the codecs as zarr v3 does; `decode_cells` and zarr read the same."""
@@ -217,8 +213,16 @@ class CodecPipeline:
         out[...] = cells.reshape(out.shape)
 
     def _find_cells(self, payload: Buffer) -> CellBytes:
-        data = self._decompress(payload)
+        data = self._bytes_of(payload)
         return find_cells(data if isinstance(data, bytes) else bytes(data), prod(self.shape))
+
+    def _bytes_of(self, payload: Buffer) -> Any:
+        """Undo the compressors and the shuffle, within bounds."""
+        data: Any = self._decompress(payload)
+        for codec in reversed(self.chain[1:]):
+            if codec.name == "shuffle":
+                data = unshuffle(np.frombuffer(data, np.uint8), _int(codec, "elementsize"))
+        return data
 
     def _encode_one(self, cells: Array) -> bytes:
         data: Any = self._serialise(cells)
