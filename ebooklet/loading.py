@@ -146,7 +146,8 @@ class Loader:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Iterate over the keys of all values: the remote's in its order, then those that exist only here."""
-        own = {row.key: row.deleted for row in self.local.pending(cold=False) if row.key.startswith(prefix)}
+        rows = self.local.iter_rows(prefix, cold=False) if prefix else self.local.pending(cold=False)
+        own = {row.key: row.deleted for row in rows if is_pending(row)}
         for row in self.remote.iter_rows(prefix):
             if not own.pop(row.key, False):
                 yield row.key
