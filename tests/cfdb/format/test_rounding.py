@@ -41,6 +41,12 @@ def test_decimals_move_a_value_by_half_a_unit_at_most(values: np.ndarray, decima
     assert round_decimals(rounded, decimals).tobytes() == rounded.tobytes()
 
 
+@pytest.mark.parametrize(("code", "largest"), [("f2", 2.0**11), ("f4", 2.0**24), ("f8", 2.0**53)])
+def test_what_has_no_decimals_left_is_not_touched(code: str, largest: float) -> None:
+    values = (np.random.default_rng(0).uniform(1.01, 2, 500) * largest / 100).astype(code)
+    assert round_decimals(values, 2).tobytes() == values.tobytes()
+
+
 @settings(max_examples=100, deadline=None)
 @given(ordinary, st.integers(0, 4))
 def test_rounded_decimals_are_the_nearest_float(values: np.ndarray, decimals: int) -> None:
@@ -92,6 +98,12 @@ def test_the_bits_above_the_noise_are_kept(code: str, noise: float) -> None:
         np.ma.masked_array(np.where(np.isnan(gaps), 1e30, gaps).astype(code), np.isnan(gaps))
     ) == keep_bits(gaps)
     assert keep_bits(np.stack([values] * 2, axis=1), axis=0) == kept
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_few_values_seem_to_tell_is_no_information(seed: int) -> None:
+    values = np.sin(np.linspace(0, 3, 300)) + 3 + np.random.default_rng(seed).normal(0, 1e-2, 300)
+    assert keep_bits(values.astype("f4"), 0.999) <= 10
 
 
 def test_values_that_tell_nothing_keep_all_bits() -> None:
@@ -164,12 +176,13 @@ def test_every_later_write_rounds_alike(options: Any, rounded: Any, said: Any, t
 def test_bits_are_found_from_the_data() -> None:
     rng = np.random.default_rng(0)
     values = (np.sin(np.linspace(0, 12, 50_000)) + 3 + rng.normal(0, 1e-3, 50_000)).astype("f4")
-    values[::9] = -1e30
+    values[np.repeat(rng.random(50) < 0.3, 1000)] = -1e30
     with cfdb.open_dataset(None, "n") as ds:
         made = ds.create.data_var.generic("t", ("x",), data=values, bit_information=0.99, fill_value=-1e30)
         kept = made.dtype.keep_bits
         assert kept == cfdb.keep_bits(np.ma.masked_equal(values, np.float32(-1e30)))
         assert 5 <= kept <= 12
+        assert kept < cfdb.keep_bits(values)
         found = np.ma.filled(made.values, np.nan)
         there = values > -1e29
         assert np.isnan(found[~there]).all()

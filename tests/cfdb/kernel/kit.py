@@ -383,7 +383,7 @@ class KernelKit:
         shape = (25, 40)
         codec = codec_for(code, shape, (25, 16))
         cells = Recipe("walk", 8).cells(code, shape)
-        fill = int(cells[3, 4])
+        fill = int(cells[5, 12])
         (payload,) = numpy_kernel.encode_chunks(codec, [cells])
         for conversion in (
             Conversion(-300, 100.0, -3.0, fill),

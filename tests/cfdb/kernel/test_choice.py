@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cfdb.kernel import BlockCodec, choice
 from cfdb.kernel.decimals import INTEGERS, to_integers
-from tests.cfdb.kernel.cells import FLOATS, codec_for
+from tests.cfdb.kernel.cells import FLOATS, Recipe, codec_for
 from tests.cfdb.kernel.cells import INTEGERS as INTEGER_TYPES
 from tests.cfdb.kernel.kit import chunks, patiently
 
@@ -56,6 +56,13 @@ def test_the_cost_of_a_sample_is_that_of_its_cells(made: tuple[BlockCodec, np.nd
     decimals = decimals if codec.dtype.kind == "f" else INTEGERS
     found = choice._costs(cells, choice._sampled(cells.size), codec.chunk_shape, decimals)
     assert found == costs_cell_by_cell(codec, cells, decimals)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cells_beside_a_gap_do_not_count(seed: int) -> None:
+    cells = Recipe("walk", seed, 0.1).cells("f4", (12, 30, 40))
+    found = choice._costs(cells.reshape(-1), choice._sampled(cells.size), cells.shape, 2)
+    assert found == costs_cell_by_cell(codec_for("f4", cells.shape), cells.reshape(-1), 2)
 
 
 @pytest.mark.parametrize(("wild", "decimals"), [(62, 2), (63, None)])
