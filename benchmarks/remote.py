@@ -39,6 +39,8 @@ FIELD_OF = {28: "medium", 2000: "packs"}
 #: Rounds by chunks and latency in milliseconds, where more than one: counts never differ, and times little.
 ROUNDS = {(28, 30): 3}
 EDITS = 200
+#: No second or third round is begun after this.
+SECONDS = 7 * 60
 
 
 class UnderscoreProxy(Proxy):
@@ -230,6 +232,7 @@ def run(runner: Runner, endpoint: str, options: argparse.Namespace) -> dict[str,
     parts = urlsplit(endpoint)
     host, port = parts.hostname or "", parts.port or 80
     remote: dict[str, Any] = {"runs": []}
+    deadline = time.perf_counter() + SECONDS
     with ExitStack() as stack:
         plain = stack.enter_context(proxy_to(host, port))
         shimmed, direct = (stack.enter_context(underscore_proxy_to(host, port)) for _ in range(2))
@@ -242,6 +245,9 @@ def run(runner: Runner, endpoint: str, options: argparse.Namespace) -> dict[str,
                 rounds = 1 if options.quick else ROUNDS.get((chunks, latency), 1)
                 samples: dict[str, list[Any]] = {label: [] for label in options.only}
                 for number in range(rounds):
+                    if number and time.perf_counter() > deadline:
+                        rounds = number
+                        break
                     turn = number % len(options.only)
                     for label in (*options.only[turn:], *options.only[:turn]):
                         samples[label].append(bench.measure(label, chunks))
@@ -267,7 +273,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.remote", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of everything; the page stays")
     parser.add_argument("--latency", type=_numbers, default=[0, 30, 80], help="milliseconds, separated by commas")
-    parser.add_argument("--chunks", type=_numbers, default=[28, 2000], help="28 and/or 2000")
+    parser.add_argument("--chunks", type=_numbers, default=[2000, 28], help="28 and/or 2000")
     parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=LABELS, help="peers")
     parser.add_argument("--no-edits", action="store_true", help="without the read amplification")
     parser.add_argument("--ours", type=Path, default=HERE / ".venv-ours/bin/python", help="Python with this package")
