@@ -20,9 +20,10 @@ __all__ = [
     "decode_texts",
     "encode_chunks",
     "encode_texts",
-    "find_cells",
+    "find_places",
     "name",
     "pack_floats",
+    "replace_boxes",
     "shuffle",
     "summarise",
     "summarise_texts",
@@ -47,13 +48,24 @@ def _chosen() -> ModuleType:
 _kernel = _chosen()
 encode_chunks = _kernel.encode_chunks
 decode_boxes = _kernel.decode_boxes
+replace_boxes = _kernel.replace_boxes
 pack_floats = _kernel.pack_floats
 summarise = _kernel.summarise
 shuffle = _kernel.shuffle
 unshuffle = _kernel.unshuffle
 
-_texts = texts if _kernel is numpy_kernel else import_module("cfdb.kernel.native_texts")
-find_cells = _texts.find_cells
+
+def _chosen_texts() -> ModuleType:
+    if _kernel is numpy_kernel:
+        return texts
+    try:
+        return import_module("cfdb.kernel.native_texts")
+    except ImportError:
+        return texts
+
+
+_texts = _chosen_texts()
+find_places = _texts.find_places
 decode_texts = _texts.decode_texts
 encode_texts = _texts.encode_texts
 summarise_texts = _texts.summarise_texts

@@ -1,25 +1,25 @@
 """How is the compiled code for strings called? The work happens in ``texts.h``; `cfdb.kernel.texts` says what is done.
 
-Importing this module raises `ImportError` where the extension was not built.
+Importing this module raises `ImportError` where the extension was not built, or NumPy has another binary interface.
 """
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy._core._multiarray_umath import _ARRAY_API  # type: ignore[attr-defined]
 
 from cfdb.kernel import _native  # type: ignore[attr-defined]
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
 
-_native.connect_texts(_ARRAY_API)
+_native.connect_texts(import_module("numpy._core._multiarray_umath")._ARRAY_API)
 
 
-def find_cells(data: bytes, places: Places) -> None:
+def find_places(data: bytes, places: Places) -> None:
     """Write down where the length of every cell begins, and one more place: behind the last."""
-    _native.find_cells(data, places)
+    _native.find_places(data, places)
 
 
 def decode_texts(data: bytes, places: Places, marks: bytes, numbers: Places | None, out: Array) -> None:

@@ -25,6 +25,7 @@ typedef struct {
 static Strings strings;
 
 #define FIRST_STRING_SLOT 313 /* of NumPy's table of functions: load, pack, pack_null, acquire, (several), release */
+#define NUMPY_ABI 0x02000000u
 #define LENGTH_SIZE 4
 static const uint8_t MISSING_MARK[4] = {0, 'N', 'A', 0};
 
@@ -80,7 +81,7 @@ static bool is_utf8(const uint8_t *text, size_t size)
 }
 
 /* Writes where the length of every cell begins, and one more place: behind the last. */
-static int find_cells(Workspace *space, Bytes bytes, int64_t *places, size_t count)
+static int find_places(Workspace *space, Bytes bytes, int64_t *places, size_t count)
 {
     size_t place = LENGTH_SIZE;
     if (bytes.size < LENGTH_SIZE || read_u32(bytes.data) != count)
@@ -211,6 +212,12 @@ static PyObject *native_connect_texts(PyObject *self, PyObject *capsule)
     (void)self;
     void **table = PyCapsule_GetPointer(capsule, NULL);
     if (table == NULL) return NULL;
+    unsigned (*version)(void);
+    memcpy(&version, &table[0], sizeof version);
+    if (version() != NUMPY_ABI) {
+        PyErr_SetString(PyExc_ImportError, "this NumPy has another binary interface");
+        return NULL;
+    }
     void **slots = table + FIRST_STRING_SLOT;
     void *chosen[] = {slots[0], slots[1], slots[2], slots[3], slots[5]};
     memcpy(&strings, chosen, sizeof strings);
@@ -253,8 +260,8 @@ static PyObject *finish_texts(Workspace *space, int status)
     return result;
 }
 
-/* find_cells(bytes, places): an int64 for every cell and one more */
-static PyObject *native_find_cells(PyObject *self, PyObject *args)
+/* find_places(bytes, places): an int64 for every cell and one more */
+static PyObject *native_find_places(PyObject *self, PyObject *args)
 {
     PyObject *source, *target, *result = NULL;
     Py_buffer bytes, places;
@@ -267,7 +274,7 @@ static PyObject *native_find_cells(PyObject *self, PyObject *args)
             PyErr_SetString(PyExc_ValueError, "there is a place for every cell and one more");
         } else {
             const Bytes all = {bytes.buf, (size_t)bytes.len};
-            result = finish_texts(space, find_cells(space, all, places.buf, (size_t)(places.len / 8 - 1)));
+            result = finish_texts(space, find_places(space, all, places.buf, (size_t)(places.len / 8 - 1)));
         }
         if (space) give_back(space);
         PyBuffer_Release(&places);
@@ -368,7 +375,7 @@ static PyObject *native_summarise_texts(PyObject *self, PyObject *args)
 }
 
 #define TEXT_METHODS                                                                                                   \
-    {"connect_texts", native_connect_texts, METH_O, NULL}, {"find_cells", native_find_cells, METH_VARARGS, NULL},  \
+    {"connect_texts", native_connect_texts, METH_O, NULL}, {"find_places", native_find_places, METH_VARARGS, NULL},  \
         {"decode_texts", native_decode_texts, METH_VARARGS, NULL},                                                     \
         {"encode_texts", native_encode_texts, METH_O, NULL},                                                           \
         {"summarise_texts", native_summarise_texts, METH_VARARGS, NULL},

@@ -21,7 +21,7 @@ _LENGTH = struct.Struct("<I")
 LONGEST = 2**32 - 1
 
 
-def find_cells(data: bytes, places: Places) -> None:
+def find_places(data: bytes, places: Places) -> None:
     """Write down where the length of every cell begins, and one more place: behind the last."""
     count = places.size - 1
     if len(data) < 4 or _LENGTH.unpack_from(data)[0] != count:
@@ -32,7 +32,7 @@ def find_cells(data: bytes, places: Places) -> None:
 
 def _short_cells(data: bytes, count: int) -> list[int] | None:
     """Find cells of less than 256 bytes; None when there are others, or the data are damaged."""
-    place, places = 4, []
+    place, places = 4, list[int]()
     note = places.append
     try:
         for _ in range(count):
@@ -49,7 +49,7 @@ def _short_cells(data: bytes, count: int) -> list[int] | None:
 
 
 def _any_cells(data: bytes, count: int) -> list[int]:
-    place, end, places = 4, len(data), []
+    place, end, places = 4, len(data), list[int]()
     try:
         for _ in range(count):
             places.append(place)
@@ -69,7 +69,7 @@ def decode_texts(data: bytes, places: Places, marks: bytes, numbers: Places | No
     data : bytes
         All of the chunk.
     places : ndarray of int64
-        What `find_cells` gave.
+        What `find_places` gave.
     marks : bytes
         A bit for every cell that is missing; or no bytes.
     numbers : ndarray of int64, optional
@@ -82,17 +82,18 @@ def decode_texts(data: bytes, places: Places, marks: bytes, numbers: Places | No
         starts, stops = starts[numbers], stops[numbers]
     if not out.size:
         return
+    missing = None
+    if marks:
+        bits = np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little", count=places.size - 1).astype(np.bool_)
+        missing = bits if numbers is None else bits[numbers]
+        stops = np.where(missing, starts, stops)
     flat = _ascii_texts(data, starts, stops, int(places[-1]))
     if flat is None:
         flat = np.empty(out.size, object)
         flat[:] = _texts(data, starts.tolist(), stops.tolist())
-    if not marks:
-        out[...] = flat.reshape(out.shape)
-        return
-    missing = np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little", count=places.size - 1).astype(np.bool_)
-    missing = missing.reshape(out.shape) if numbers is None else missing[numbers].reshape(out.shape)
     out[...] = flat.reshape(out.shape)
-    out[missing] = None if hasattr(out.dtype, "na_object") else ""
+    if missing is not None and hasattr(out.dtype, "na_object"):
+        out[missing.reshape(out.shape)] = None
 
 
 def _ascii_texts(data: bytes, starts: Places, stops: Places, end: int) -> Array | None:

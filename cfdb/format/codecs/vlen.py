@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb import kernel
 from cfdb.errors import CorruptChunkError, EncodingError
+from cfdb.kernel import decode_texts, encode_texts, find_places
 from cfdb.kernel.texts import MISSING, join_cells
 
 Array = npt.NDArray[Any]
@@ -53,7 +53,7 @@ class CellBytes:
         CorruptChunkError
             If one of them is no UTF-8.
         """
-        kernel.decode_texts(self.data, self.places, self.marks, numbers, out)
+        decode_texts(self.data, self.places, self.marks, numbers, out)
 
     def cells(self, numbers: Places | None = None) -> list[bytes | None]:
         """Give the bytes of these cells (all when None); None for those that are missing."""
@@ -84,7 +84,7 @@ def find_cells(data: bytes, count: int) -> CellBytes:
     [b'one', None, b'three']
     """
     places = np.empty(count + 1, np.int64)
-    kernel.find_cells(data, places)
+    find_places(data, places)
     end = int(places[-1])
     marks = b""
     if data[end : end + 4] == MISSING:
@@ -105,7 +105,8 @@ def encode_cells(cells: Sequence[bytes | None]) -> bytes:
 def encode_strings(values: Array) -> bytes:
     """Lay out an array of NumPy's StringDType as UTF-8."""
     try:
-        return kernel.encode_texts(values)
+        encoded: bytes = encode_texts(values)
+        return encoded
     except UnicodeEncodeError as error:
         raise EncodingError(f"{error.object!r} cannot be written as UTF-8: {error.reason}") from error
     except ValueError as error:
