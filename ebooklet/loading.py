@@ -19,7 +19,7 @@ from ebooklet.format.columns import Column
 from ebooklet.format.pages import LENGTH
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy, Write
-from ebooklet.survey import Survey, survey
+from ebooklet.survey import Place, Survey, place_of, survey
 from ebooklet.unpublished import Version
 
 BATCH_BYTES = 8 << 20
@@ -28,33 +28,6 @@ STREAMED = 64  # values here that are given at a time beside those that arrive
 KEPT_BYTES = 64 << 20  # what a handle whose file is busy keeps in memory
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the value of a key stands; nowhere when the key does not exist.
-
-    Attributes
-    ----------
-    own
-        The local row of an edit that no remote knows.
-    remote
-        The row of the pinned version of the remote, unless an own edit hides it.
-    copy
-        The local row that holds a copy of the value `remote` names.
-    """
-
-    own: Row | None = None
-    remote: Row | None = None
-    copy: Row | None = None
-
-    @property
-    def row(self) -> Row | None:
-        """The row that decides about the value."""
-        return self.own or self.remote
-
-
-NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +97,7 @@ class Loader:
         copies = local if self._cache is self.local else self._cache.rows(keys, cold=False)
         remote = dict(zip(asked, version.rows(asked), strict=True)) if asked else {}
         found = zip(keys, local, copies, strict=True)
-        return version, [_place(version, row, copy, remote.get(key)) for key, row, copy in found]
+        return version, [place_of(version, row, copy, remote.get(key)) for key, row, copy in found]
 
     def _kept_of(self, version: Version, place: Place) -> Fetched | None:
         """What arrived for a place and is not in the local file yet."""
@@ -448,12 +421,3 @@ def _all_well(batch: _Landed) -> Iterator[Fetched]:
         if isinstance(arrived, Exception):
             raise arrived
         yield arrived
-
-
-def _place(version: Version, local: Row | None, copy: Row | None, remote: Row | None) -> Place:
-    if local is not None and is_pending(local):
-        return NOWHERE if local.deleted else Place(own=local)
-    if remote is None:
-        return NOWHERE
-    is_copy = copy is not None and not is_pending(copy) and copy.version == version.version_of(remote)
-    return Place(remote=remote, copy=copy if is_copy else None)

@@ -13,9 +13,10 @@ from ebooklet.edits import Edits
 from ebooklet.errors import ClosedError, ReadOnlyError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row, is_pending
-from ebooklet.loading import Loader, Place, Values
+from ebooklet.loading import Loader, Values
 from ebooklet.local.working_copy import Write
 from ebooklet.progress import Progress, reporting
+from ebooklet.survey import Place
 from ebooklet.times import microseconds
 
 __all__ = ["OnError", "Payloads", "Write"]

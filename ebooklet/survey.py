@@ -1,4 +1,4 @@
-"""Where do the values of many keys stand, told without an object for each?
+"""Where does a value stand, and where do those of many keys, told without an object for each?
 
 What local file and remote know about the keys is laid side by side, column by column.
 """
@@ -11,11 +11,38 @@ import numpy.typing as npt
 
 from ebooklet.format.columns import Column
 from ebooklet.format.pages import CRC, DELETED, LENGTH, OFFSET, PACK, TAIL, VERSION
-from ebooklet.format.table import Row
+from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy
 from ebooklet.unpublished import Version
 
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the value of a key stands; nowhere when the key does not exist.
+
+    Attributes
+    ----------
+    own
+        The local row of an edit that no remote knows.
+    remote
+        The row of the pinned version of the remote, unless an own edit hides it.
+    copy
+        The local row that holds a copy of the value `remote` names.
+    """
+
+    own: Row | None = None
+    remote: Row | None = None
+    copy: Row | None = None
+
+    @property
+    def row(self) -> Row | None:
+        """The row that decides about the value."""
+        return self.own or self.remote
+
+
+NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,3 +122,13 @@ def survey(keys: Sequence[str], local: WorkingCopy, cache: WorkingCopy, current:
 def _pending(numbers: Column, there: Mask) -> Mask:
     pending: Mask = there & ((numbers[:, VERSION] == 0) | (numbers[:, DELETED] != 0))
     return pending
+
+
+def place_of(version: Version, local: Row | None, copy: Row | None, remote: Row | None) -> Place:
+    """Tell where a value stands by its rows: in the local file, among the copies there, and on the remote."""
+    if local is not None and is_pending(local):
+        return NOWHERE if local.deleted else Place(own=local)
+    if remote is None:
+        return NOWHERE
+    is_copy = copy is not None and not is_pending(copy) and copy.version == version.version_of(remote)
+    return Place(remote=remote, copy=copy if is_copy else None)
