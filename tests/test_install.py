@@ -35,7 +35,7 @@ def _run(*command: str | Path, cwd: Path, **more: str) -> str:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources: builds leave folders behind."""
     folder = tmp_path_factory.mktemp("tree")
-    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "demo-output")
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "demo-output", ".venv-*")
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
