@@ -50,14 +50,13 @@ def _short_cells(data: bytes, count: int) -> list[int] | None:
 
 def _any_cells(data: bytes, count: int) -> list[int]:
     place, end, places = 4, len(data), list[int]()
-    try:
-        for _ in range(count):
-            places.append(place)
-            place += 4 + _LENGTH.unpack_from(data, place)[0]
-    except struct.error as error:
-        raise CorruptChunkError("a chunk of strings is damaged: it ends too early") from error
-    if place > end:
-        raise CorruptChunkError("a chunk of strings is damaged: a cell reaches beyond its end")
+    for _ in range(count):
+        if end - place < 4:
+            raise CorruptChunkError("a chunk of strings is damaged: it ends too early")
+        places.append(place)
+        place += 4 + _LENGTH.unpack_from(data, place)[0]
+        if place > end:
+            raise CorruptChunkError("a chunk of strings is damaged: a cell reaches beyond its end")
     return [*places, place]
 
 
