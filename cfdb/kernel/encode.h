@@ -4,6 +4,7 @@
 #define SEGMENT 128
 #define EXCEPTIONS 16 /* that many odd cells never need a bitmap */
 #define TRIAL_LEVEL 3
+#define MAX_UNIFORM 4096 /* bytes of encoded blocks that are kept for the next ones */
 
 typedef struct {
     const uint8_t *data;
@@ -511,6 +512,66 @@ static int encode_integers(Workspace *space, const Codec *codec, const Cells *ch
     return size ? compress_to(space, out, space->body.data, size, codec->level) : OK;
 }
 
+/* ---- blocks of one value ---- */
+
+/* What is written before the bytes of each block in space->uniform, which holds those of one call and one codec. */
+typedef struct {
+    uint64_t bits;
+    size_t cells, size;
+    int decimals, predictor;
+} Uniform;
+
+typedef struct {
+    size_t itemsize;
+    const uint8_t *first;
+    bool alike;
+} Comparison;
+
+static void compare_run(void *context, const uint8_t *cells, size_t n)
+{
+    Comparison *comparison = context;
+    const size_t size = comparison->itemsize;
+    comparison->alike = comparison->alike && memcmp(cells, comparison->first, size) == 0 &&
+                        memcmp(cells, cells + size, (n - 1) * size) == 0;
+}
+
+/* Whether all cells have the same bits. */
+static bool is_uniform(Workspace *space, const Codec *codec, const Cells *chunk, const Box *box)
+{
+    const int64_t stride = chunk->strides[codec->ndim - 1];
+    for (size_t i = 1; i < box->length; i++) /* most blocks differ in their first cells */
+        if (memcmp(box->data, box->data + (int64_t)i * stride, codec->itemsize) != 0) return false;
+    Comparison comparison = {codec->itemsize, box->data, true};
+    return visit_runs(space, codec, chunk, box, compare_run, &comparison) && comparison.alike;
+}
+
+/* Encodes the first of equal blocks, and copies its bytes for the others. */
+static int encode_uniform(Workspace *space, const Codec *codec, const Cells *chunk, const Box *box, Choice choice)
+{
+    Buffer *out = &space->encoded, *kept = &space->uniform;
+    Uniform wanted = {read_cell(box->data, codec->itemsize), box->cells, 0, choice.decimals, choice.predictor}, found;
+    for (size_t at = 0; at < kept->size; at += sizeof found + found.size) {
+        memcpy(&found, kept->data + at, sizeof found);
+        if (found.bits != wanted.bits || found.cells != wanted.cells || found.decimals != wanted.decimals ||
+            found.predictor != wanted.predictor)
+            continue;
+        if (!reserve(out, out->size + found.size)) return NO_MEMORY;
+        memcpy(out->data + out->size, kept->data + at + sizeof found, found.size);
+        out->size += found.size;
+        return OK;
+    }
+    const size_t before = out->size;
+    bool fits;
+    const int status = encode_integers(space, codec, chunk, box, choice, &fits);
+    if (status != OK || kept->size > MAX_UNIFORM) return status;
+    wanted.size = out->size - before;
+    if (!reserve(kept, kept->size + sizeof wanted + wanted.size)) return NO_MEMORY;
+    memcpy(kept->data + kept->size, &wanted, sizeof wanted);
+    memcpy(kept->data + kept->size + sizeof wanted, out->data + before, wanted.size);
+    kept->size += sizeof wanted + wanted.size;
+    return OK;
+}
+
 /* ---- chunks ---- */
 
 static void finish_box(Box *box, int ndim)
@@ -523,9 +584,57 @@ static void finish_box(Box *box, int ndim)
 
 static int encode_block(Workspace *space, const Codec *codec, const Cells *chunk, const Box *box, Choice choice)
 {
+    if (choice.accepted && is_uniform(space, codec, chunk, box)) return encode_uniform(space, codec, chunk, box, choice);
     bool fits = false;
     const int status = choice.accepted ? encode_integers(space, codec, chunk, box, choice, &fits) : OK;
     return status != OK || fits ? status : encode_bytes(space, codec, chunk, box);
+}
+
+static size_t count_blocks(const Codec *codec, const int64_t *block)
+{
+    size_t blocks = 1;
+    for (int axis = 0; axis < codec->ndim; axis++) blocks *= (size_t)((codec->shape[axis] - 1) / block[axis] + 1);
+    return blocks;
+}
+
+/* Appends the head of a chunk to space->encoded; the lengths of its blocks are written as they come. */
+static bool open_chunk(Workspace *space, size_t blocks, bool blocked)
+{
+    Buffer *out = &space->encoded;
+    const size_t start = out->size, header = CHUNK_HEADER + 4 * blocks;
+    if (!reserve(out, start + header)) return false;
+    memset(out->data + start, 0, header);
+    out->data[start] = 1;
+    out->data[start + 1] = blocked;
+    write_u32(out->data + start + 4, (uint32_t)blocks);
+    out->size += header;
+    return true;
+}
+
+/* The block whose first cell is `at`. */
+static Box box_at(const Codec *codec, const int64_t *block, const int64_t *at)
+{
+    Box box = {0, 0, 0, {0}, NULL};
+    for (int axis = 0; axis < codec->ndim; axis++) {
+        const int64_t rest = codec->shape[axis] - at[axis];
+        box.shape[axis] = rest < block[axis] ? rest : block[axis];
+    }
+    finish_box(&box, codec->ndim);
+    return box;
+}
+
+static void next_block(const Codec *codec, const int64_t *block, int64_t *at)
+{
+    for (int axis = codec->ndim - 1; axis >= 0; axis--) {
+        at[axis] += block[axis];
+        if (at[axis] < codec->shape[axis]) break;
+        at[axis] = 0;
+    }
+}
+
+static bool is_blocked(const Codec *codec)
+{
+    return memcmp(codec->block, codec->shape, sizeof(int64_t) * (size_t)codec->ndim) != 0;
 }
 
 /* Appends the chunk's bytes to space->encoded. */
@@ -533,39 +642,20 @@ static int encode_chunk(Workspace *space, const Codec *codec, const Cells *chunk
 {
     Buffer *out = &space->encoded;
     const Choice choice = choose(codec, chunk);
-    const int64_t *block = codec->shape;
-    if (choice.accepted && memcmp(codec->block, codec->shape, sizeof(int64_t) * (size_t)codec->ndim) != 0)
-        block = codec->block;
-    const bool blocked = block != codec->shape;
-    size_t blocks = 1;
-    for (int axis = 0; axis < codec->ndim; axis++) blocks *= (size_t)((codec->shape[axis] - 1) / block[axis] + 1);
-
-    const size_t start = out->size, header = CHUNK_HEADER + 4 * blocks;
-    if (!reserve(out, start + header)) return NO_MEMORY;
-    memset(out->data + start, 0, header);
-    out->data[start] = 1;
-    out->data[start + 1] = blocked;
-    write_u32(out->data + start + 4, (uint32_t)blocks);
-    out->size += header;
-
+    const bool blocked = choice.accepted && is_blocked(codec);
+    const int64_t *block = blocked ? codec->block : codec->shape;
+    const size_t blocks = count_blocks(codec, block), lengths = out->size + CHUNK_HEADER;
+    if (!open_chunk(space, blocks, blocked)) return NO_MEMORY;
     int64_t at[MAX_AXES] = {0};
     for (size_t number = 0; number < blocks; number++) {
-        Box box = {0, 0, 0, {0}, chunk->data};
-        for (int axis = 0; axis < codec->ndim; axis++) {
-            const int64_t rest = codec->shape[axis] - at[axis];
-            box.shape[axis] = rest < block[axis] ? rest : block[axis];
-            box.data += at[axis] * chunk->strides[axis];
-        }
-        finish_box(&box, codec->ndim);
+        Box box = box_at(codec, block, at);
+        box.data = chunk->data;
+        for (int axis = 0; axis < codec->ndim; axis++) box.data += at[axis] * chunk->strides[axis];
         const size_t before = out->size;
         const int status = encode_block(space, codec, chunk, &box, choice);
         if (status != OK) return status;
-        write_u32(out->data + start + CHUNK_HEADER + 4 * number, (uint32_t)(out->size - before));
-        for (int axis = codec->ndim - 1; axis >= 0; axis--) {
-            at[axis] += block[axis];
-            if (at[axis] < codec->shape[axis]) break;
-            at[axis] = 0;
-        }
+        write_u32(out->data + lengths + 4 * number, (uint32_t)(out->size - before));
+        next_block(codec, block, at);
     }
     return OK;
 }

@@ -78,6 +78,8 @@ typedef struct Workspace {
     void *compressor, *decompressor;
     int level;
     Buffer body, codes, line, bad, bits, trial;
+    Buffer whole;   /* cells of a block or chunk that is put together */
+    Buffer uniform; /* encoded blocks of one value: see encode.h */
     Buffer encoded;
     const char *problem; /* what is wrong with the bytes */
 } Workspace;
@@ -107,7 +109,7 @@ static void drop(Buffer *buffer, size_t kept)
 static void drop_buffers(Workspace *space, size_t kept)
 {
     Buffer *all[] = {&space->body, &space->codes, &space->line, &space->bad, &space->bits, &space->trial,
-                     &space->encoded};
+                     &space->whole, &space->uniform, &space->encoded};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) drop(all[i], kept);
 }
 

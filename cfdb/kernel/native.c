@@ -14,6 +14,7 @@
 #include "zstd.h"
 #include "encode.h"
 #include "decode.h"
+#include "replace.h"
 
 static PyObject *corrupt_error;
 
@@ -307,6 +308,97 @@ static PyObject *native_decode_boxes(PyObject *self, PyObject *args)
     return result;
 }
 
+/* ---- replace ---- */
+
+/* Takes box number `i`; false when it is empty or reaches beyond the chunk. */
+static bool read_change(const Codec *codec, const Py_buffer *view, const int64_t *starts, Py_ssize_t i, Change *change)
+{
+    if ((size_t)view->itemsize != codec->itemsize || !has_shape(view, codec, false)) return false;
+    change->cells = view->buf;
+    change->start[0] = 0;
+    change->count[0] = 1;
+    copy_strides(view, change->strides);
+    for (int axis = 0; axis < view->ndim; axis++) {
+        const int64_t start = change->start[axis] = starts[i * codec->ndim + axis], count = (int64_t)view->shape[axis];
+        change->count[axis] = count;
+        if (count < 1 || count > codec->shape[axis] || start < 0 || start > codec->shape[axis] - count) return false;
+    }
+    return true;
+}
+
+static PyObject *replace_views(const Codec *codec, const Py_buffer *payloads, Change *changes, Py_ssize_t count)
+{
+    Workspace *space = take_workspace();
+    size_t *ends = PyMem_Calloc((size_t)count + 1, sizeof *ends);
+    int status = space == NULL || ends == NULL ? NO_MEMORY : OK;
+    if (status == OK) {
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t i = 0; i < count && status == OK; i++) {
+            if (payloads[i].len) changes[i].payload = (Bytes){payloads[i].buf, (size_t)payloads[i].len};
+            status = replace_box(space, codec, &changes[i]);
+            ends[i] = space->encoded.size;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyObject *result = status == OK ? bytes_of_all(space, ends, count) : raise_status(space, status);
+    PyMem_Free(ends);
+    if (space) give_back(space);
+    return result;
+}
+
+/* views: starts, fill */
+static PyObject *replace_checked(const Codec *codec, const Py_buffer *payloads, const Py_buffer *boxes,
+                                 Py_ssize_t count, const Py_buffer *views)
+{
+    const Py_ssize_t axes = count && boxes[0].ndim == 0 ? 0 : codec->ndim;
+    if (views[0].len != count * axes * 8 || (size_t)views[1].len != codec->itemsize) {
+        PyErr_SetString(PyExc_ValueError, "there is one start for every box, and one cell of fill");
+        return NULL;
+    }
+    Change *changes = PyMem_Calloc((size_t)count + 1, sizeof *changes);
+    if (changes == NULL) return PyErr_NoMemory();
+    Py_ssize_t fitting = 0;
+    while (fitting < count && read_change(codec, &boxes[fitting], views[0].buf, fitting, &changes[fitting]))
+        changes[fitting++].fill = views[1].buf;
+    PyObject *result = NULL;
+    if (fitting == count)
+        result = replace_views(codec, payloads, changes, count);
+    else
+        PyErr_SetString(PyExc_ValueError, "a box is empty, reaches beyond its chunk, or has not the axes or the type of the codec");
+    PyMem_Free(changes);
+    return result;
+}
+
+/* (codec, payloads: empty for chunks never written, boxes, starts, fill) -> payloads */
+static PyObject *native_replace_boxes(PyObject *self, PyObject *args)
+{
+    PyObject *spec, *payloads, *boxes, *arrays[2];
+    Codec codec = {0};
+    Py_buffer views[2];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!O!O!OO", &PyTuple_Type, &spec, &PyTuple_Type, &payloads, &PyTuple_Type, &boxes,
+                          &arrays[0], &arrays[1]))
+        return NULL;
+    if (!read_codec(spec, &codec)) return NULL;
+    const Py_ssize_t count = PyTuple_Size(boxes);
+    if (PyTuple_Size(payloads) != count) {
+        PyErr_SetString(PyExc_ValueError, "there is one payload, or none, for every box");
+        return NULL;
+    }
+    PyObject *result = NULL;
+    Py_buffer *bytes = take_buffers(payloads, PyBUF_SIMPLE);
+    if (bytes == NULL) return NULL;
+    Py_buffer *cells = take_buffers(boxes, PyBUF_STRIDES);
+    int taken = 0;
+    for (; cells && taken < 2; taken++)
+        if (PyObject_GetBuffer(arrays[taken], &views[taken], PyBUF_C_CONTIGUOUS) < 0) break;
+    if (taken == 2) result = replace_checked(&codec, bytes, cells, count, views);
+    while (taken > 0) PyBuffer_Release(&views[--taken]);
+    if (cells) release_all(cells, count);
+    release_all(bytes, count);
+    return result;
+}
+
 /* ---- statistics and shuffle ---- */
 
 /* (kind, scale, values) -> (missing, minimum, maximum, total or parts ...); see cfdb.kernel.native */
@@ -468,6 +560,7 @@ static PyMethodDef methods[] = {
     {"connect", native_connect, METH_VARARGS, NULL},
     {"encode_chunks", native_encode_chunks, METH_VARARGS, NULL},
     {"decode_boxes", native_decode_boxes, METH_VARARGS, NULL},
+    {"replace_boxes", native_replace_boxes, METH_VARARGS, NULL},
     {"summarise", native_summarise, METH_VARARGS, NULL},
     {"pack_floats", native_pack_floats, METH_VARARGS, NULL},
     {"shuffle", native_shuffle, METH_VARARGS, NULL},

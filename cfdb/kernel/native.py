@@ -54,6 +54,21 @@ def decode_boxes(
     )
 
 
+def replace_boxes(
+    codec: BlockCodec, payloads: Sequence["Buffer | None"], boxes: Sequence[Array], starts: Array, fill: Array
+) -> list[bytes]:
+    """Encode chunks of which a box is new; the GIL is released."""
+    if any(box.dtype != codec.dtype for box in (*boxes, fill)):
+        raise ValueError(f"boxes and fill are cells of {codec.dtype}")
+    if any(payload is not None and not len(payload) for payload in payloads):
+        raise CorruptChunkError("a chunk ends in its header")
+    there = tuple([b"" if payload is None else payload for payload in payloads])
+    changed: list[bytes] = _native.replace_boxes(
+        _spec(codec), there, tuple(map(_bare, boxes)), np.ascontiguousarray(starts, np.int64), _bare(fill)
+    )
+    return changed
+
+
 def summarise(values: Array) -> Summary:
     """Count, order and add up numbers; NaN counts as missing."""
     if values.dtype.kind not in "fiu" or values.dtype.itemsize not in (1, 2, 4, 8) or values.dtype == np.float16:

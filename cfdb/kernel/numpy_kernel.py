@@ -1,15 +1,17 @@
 """How does NumPy alone encode and decode chunks? The reference for the compiled kernel, and its stand-in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cfdb.errors import CorruptChunkError
-from cfdb.kernel.blocks import Grid, join_blocks, read_payload
+from cfdb.kernel.blocks import Grid, Payload, Slices, join_blocks, read_payload
 from cfdb.kernel.choice import IntegerForm, choose_form, prefers_shuffle
 from cfdb.kernel.codec import BlockCodec, Buffer, Conversion
+from cfdb.kernel.decimals import INTEGERS, is_candidate
 from cfdb.kernel.frames import zstd_decode, zstd_encode
 from cfdb.kernel.integers import MODE as INTEGER
 from cfdb.kernel.integers import decode_integers, encode_integers
@@ -17,7 +19,7 @@ from cfdb.kernel.packing import pack_floats, unpack_floats
 from cfdb.kernel.residuals import shuffle, unshuffle
 from cfdb.kernel.summary import summarise
 
-__all__ = ["decode_boxes", "encode_chunks", "pack_floats", "shuffle", "summarise", "unshuffle"]
+__all__ = ["decode_boxes", "encode_chunks", "pack_floats", "replace_boxes", "shuffle", "summarise", "unshuffle"]
 
 Array = npt.NDArray[Any]
 
@@ -77,6 +79,108 @@ def decode_boxes(
             _decode_box(codec, payload, start, count, grown, target, conversion)
         else:
             _decode_box(codec, payload, [0], [1], grown, [0], conversion)
+
+
+def replace_boxes(
+    codec: BlockCodec, payloads: Sequence["Buffer | None"], boxes: Sequence[Array], starts: Array, fill: Array
+) -> list[bytes]:
+    """Encode chunks of which a box is new; blocks that it does not reach keep their bytes.
+
+    Parameters
+    ----------
+    codec : BlockCodec
+    payloads : sequence of bytes-like or None
+        The chunks so far; None for those that were never written.
+    boxes : sequence of ndarray
+        New cells, at least one for every chunk; any strides.
+    starts : ndarray of int64, (n, ndim)
+        First cell of the box in its chunk.
+    fill : ndarray
+        One cell: what a chunk that was never written holds beside the box.
+
+    Returns
+    -------
+    list of bytes
+        The changed chunks.
+
+    Raises
+    ------
+    CorruptChunkError
+        If what is needed of a payload is damaged.
+    ValueError
+        If a box does not lie in its chunk.
+    """
+    shape = (len(payloads), len(codec.chunk_shape))
+    if len(boxes) != shape[0] or starts.shape != shape or fill.size != 1:
+        raise ValueError(f"{shape[0]} payloads need as many boxes, starts of shape {shape}, and one cell of fill")
+    for box, start in zip(boxes, starts, strict=True):
+        if box.dtype != codec.dtype or fill.dtype != codec.dtype or box.ndim != shape[1] or not box.size:
+            raise ValueError(f"a box of shape {box.shape} and type {box.dtype} is none of a chunk of {codec.dtype}")
+        if bool(np.any((start < 0) | (start > np.array(codec.chunk_shape, np.int64) - box.shape))):
+            raise ValueError(f"a box reaches beyond its chunk of shape {codec.chunk_shape}")
+    return [
+        _replace_box(codec, payload, box, start, fill)
+        for payload, box, start in zip(payloads, boxes, starts.tolist(), strict=True)
+    ]
+
+
+def _replace_box(codec: BlockCodec, payload: "Buffer | None", box: Array, start: list[int], fill: Array) -> bytes:
+    """Encode one chunk of which a box is new."""
+    old = None if payload is None else read_payload(codec, payload)
+    start, box = (start, box) if codec.chunk_shape else ([0], box.reshape(1))
+    blocked = codec.block_shape != codec.chunk_shape if old is None else bytes(old.data[1:2]) != b"\0"
+    if not is_candidate(codec.dtype) or (old is not None and not blocked):
+        whole = Grid.of(codec, False)
+        cells = _put_together(codec, old, next(iter(whole)), box, start, fill)
+        return _encode_chunk(codec, cells.reshape(codec.chunk_shape))
+    form = choose_form(replace(codec, chunk_shape=box.shape, block_shape=box.shape), box.ravel())
+    grid = Grid.of(codec, blocked)
+    touched = {number for number, _ in grid.touched(start, box.shape)}
+    blocks = []
+    for number, places in enumerate(grid):
+        kept = None if old is None else old.block(number)
+        if number in touched:
+            cells = _put_together(codec, old, places, box, start, fill)
+            blocks.append(_encode_block(codec, cells, form if kept is None else _form_beside(kept, form)))
+        elif kept is not None:
+            blocks.append(bytes(kept))
+        else:
+            blank = np.empty(tuple(place.stop - place.start for place in places), codec.dtype)
+            blank[...] = fill.reshape(())
+            blocks.append(
+                _encode_block(codec, blank, form or IntegerForm(0 if blank.dtype.kind == "f" else INTEGERS, 0))
+            )
+    return join_blocks(blocks, blocked)
+
+
+def _form_beside(block: memoryview, form: IntegerForm | None) -> IntegerForm | None:
+    """Keep what suits the old cells of a block: its decimals at least, and its predictor when it used one."""
+    if block[0] != INTEGER:
+        return form
+    width, predictor, decimals = block[1], block[2] & 0x7F, block[3]
+    if form is None:
+        return IntegerForm(decimals, predictor)
+    return IntegerForm(max(decimals, form.decimals), predictor if width else form.predictor)
+
+
+def _put_together(
+    codec: BlockCodec, old: Payload | None, places: Slices, box: Array, start: list[int], fill: Array
+) -> Array:
+    """Give the cells of a block: old ones or fill, and the box over them."""
+    shape = tuple(place.stop - place.start for place in places)
+    if old is None:
+        cells = np.empty(shape, codec.dtype)
+        cells[...] = fill.reshape(())
+    else:
+        number = next(number for number, _ in old.grid.touched([place.start for place in places], shape))
+        cells = _decode_block(codec, old.block(number), shape).copy()
+    source, goal = [], []
+    for place, first, count in zip(places, start, box.shape, strict=True):
+        low, high = max(place.start, first), min(place.stop, first + count)
+        source.append(slice(low - first, high - first))
+        goal.append(slice(low - place.start, high - place.start))
+    cells[tuple(goal)] = box[tuple(source)]
+    return cells
 
 
 def _encode_chunk(codec: BlockCodec, chunk: Array) -> bytes:
