@@ -10,16 +10,18 @@ import pytest
 
 import cfdb.kernel
 from cfdb.kernel import BlockCodec, numpy_kernel
+from tests.cfdb.kernel.damage_kit import DamageKit
 from tests.cfdb.kernel.kit import KernelKit
+from tests.cfdb.kernel.numbers_kit import NumbersKit
 
 
-class TestNumpyKernel(KernelKit):
+class TestNumpyKernel(KernelKit, DamageKit, NumbersKit):
     @pytest.fixture
     def kernel(self) -> Any:
         return numpy_kernel
 
 
-class TestNativeKernel(KernelKit):
+class TestNativeKernel(KernelKit, DamageKit, NumbersKit):
     @pytest.fixture
     def kernel(self) -> Any:
         return pytest.importorskip("cfdb.kernel.native", exc_type=ImportError)
