@@ -149,7 +149,7 @@ class View(ArrayLike):
 
     @property
     def encoding(self) -> Mapping[str, Any]:
-        """How the variable is stored elsewhere (netCDF options)."""
+        """How the variable is stored elsewhere (netCDF options), and how its values are rounded."""
         return dict(self._member.record.encoding)
 
     @property
