@@ -122,7 +122,14 @@ class ArrayReader:
                 target[numbers] = self._cells_of(key, payload, places)
 
     def _cells_of(self, key: str, payload: Any, places: tuple[Array, ...]) -> Array:
-        """Decode the smallest box of a chunk that holds some of its cells, and take them."""
+        """Decode the smallest box of a chunk that holds some of its cells, and take them.
+
+        Cells of varying length are built one by one: no others.
+        """
+        if self.access.pipeline.dtype.is_variable_length:
+            taken = np.empty(len(places[0]), self.access.fill.dtype)
+            self.access.decode_into(key, payload, taken, places)
+            return taken
         low = np.array([axis.min() for axis in places], np.int64)
         shape = np.array([axis.max() for axis in places], np.int64) + 1 - low
         around = np.empty(shape, self.access.fill.dtype)

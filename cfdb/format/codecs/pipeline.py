@@ -201,6 +201,11 @@ class CodecPipeline:
 
     def _put_selected(self, payload: Buffer, out: Array, selection: tuple[Any, ...] = ()) -> None:
         """Put cells of varying length straight to their destination, the wanted ones alone."""
+        if out.dtype != self.dtype.dtype_encoded:
+            cells = np.empty(out.shape, self.dtype.dtype_encoded)
+            self._put_selected(payload, cells, selection)
+            np.copyto(out, cells, casting="unsafe")
+            return
         found = self._find_cells(payload)
         numbers = None
         if selection:

@@ -1,6 +1,7 @@
 """Strings come out of chunks as they went in, with and without a compiler; damaged ones are refused."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -249,3 +250,19 @@ def test_a_cell_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(texts, "LONGEST", 4)
     with pytest.raises(EncodingError, match="5 bytes is too long"):
         vlen.encode_cells([b"five!"])
+
+
+def test_several_threads_fill_one_array(kernel: ModuleType) -> None:
+    columns = [[f"{worker}-{number}" * (number % 9) for number in range(600)] for worker in range(8)]
+    chunks = [found_by(kernel, by_hand(utf8(column)), 600) for column in columns]
+    table = np.empty((600, 8), NULLABLE)
+
+    def fill(worker: int) -> None:
+        for _ in range(20):
+            chunk = chunks[worker]
+            kernel.decode_texts(chunk.data, chunk.places, chunk.marks, None, table[:, worker])
+            assert kernel.encode_texts(table[:, worker]) == chunk.data
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fill, range(8)))
+    assert table.T.tolist() == columns
