@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import cfdb
 from cfdb.errors import CorruptChunkError, EncodingError
 from cfdb.format.codecs import CodecPipeline, default_chain, vlen
 from cfdb.format.dtypes import dtype
@@ -266,3 +267,23 @@ def test_several_threads_fill_one_array(kernel: ModuleType) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fill, range(8)))
     assert table.T.tolist() == columns
+
+
+def test_points_build_the_strings_they_ask_for_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+    decode = vlen.decode_texts
+
+    def counted(data: bytes, places: Any, marks: bytes, numbers: Any, out: Any) -> None:
+        built.append(out.size)
+        decode(data, places, marks, numbers, out)
+
+    values = np.arange(400).astype("U").reshape(20, 20)
+    with cfdb.open_dataset(None, "n") as dataset:
+        for name in "yx":
+            dataset.create.coord.generic(name, data=np.arange(20), chunk_shape=(20,))
+        variable = dataset.create.data_var.generic("text", ("y", "x"), dtype="str", chunk_shape=(10, 20))
+        variable[...] = values
+        monkeypatch.setattr(vlen, "decode_texts", counted)
+        rows, columns = np.array([0, 9, 19, 0]), np.array([0, 19, 3, 7])
+        assert variable.vindex[rows, columns].tolist() == values[rows, columns].tolist()
+    assert sorted(built) == [1, 3]
