@@ -100,6 +100,17 @@ def test_the_bits_above_the_noise_are_kept(code: str, noise: float) -> None:
     assert keep_bits(np.stack([values] * 2, axis=1), axis=0) == kept
 
 
+def test_a_part_of_large_arrays_tells_as_much() -> None:
+    rng = np.random.default_rng(0)
+    values = (np.sin(np.linspace(0, 900, 2**22 + 4097)) * 0.3 + 1.5 + rng.normal(0, 1e-3, 2**22 + 4097)).astype("f4")
+    kept = keep_bits(values[: 2**20])
+    assert keep_bits(values) == kept
+    assert keep_bits(values[: 2**22 + 4096].reshape(-1, 64), axis=1) == kept
+    gaps = np.ma.masked_array(values, rng.random(values.size) < 0.1)
+    gaps.data[gaps.mask] = np.nan
+    assert keep_bits(gaps) == kept
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_few_values_seem_to_tell_is_no_information(seed: int) -> None:
     values = np.sin(np.linspace(0, 3, 300)) + 3 + np.random.default_rng(seed).normal(0, 1e-2, 300)
