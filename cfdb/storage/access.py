@@ -113,6 +113,14 @@ class ChunkAccess:
         except CorruptChunkError as error:
             raise self.damaged(key, error) from error
 
+    def cells_of_box(self, key: str, payload: Buffer | None, box: tuple[slice, ...]) -> Array:
+        """Decode the stored cells of a box of a chunk; those of one that was never written are blank."""
+        starts, counts = [part.start for part in box], [part.stop - part.start for part in box]
+        try:
+            return self.pipeline.cells_of_box(payload, starts, counts)
+        except CorruptChunkError as error:
+            raise self.damaged(key, error) from error
+
     def damaged(self, key: str, error: Exception) -> CorruptChunkError:
         """Say of a chunk that it cannot be read."""
         place = key.partition("/")[2]

@@ -1,6 +1,11 @@
-"""What is stored for one chunk: payload, trailer and statistics?"""
+"""What is stored for one chunk: payload, trailer and statistics?
 
-from collections.abc import Sequence
+A chunk is given by all its cells, or by those of a box: then only the blocks that the box reaches are encoded.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,27 +16,38 @@ from cfdb.format.casting import blank_cell
 from cfdb.format.codecs import CodecPipeline
 from cfdb.format.statistics import ChunkStatistics, compute
 from cfdb.format.trailer import CODECS, PACKED, SHUFFLED, VARIABLE_LENGTH, build_trailer
-from cfdb.storage.protocol import ChunkWrite
+from cfdb.storage.protocol import Buffer, ChunkWrite
 
 Array = npt.NDArray[Any]
 
 
-def encode_chunks(
-    pipeline: CodecPipeline, keys: Sequence[str], chunks: Sequence[Array], logical: Sequence[Array]
-) -> list[ChunkWrite]:
-    """Encode full chunks of cells.
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What becomes of one chunk.
 
-    Parameters
+    Attributes
     ----------
-    pipeline : CodecPipeline
-        How.
-    keys : sequence of str
-        Where the chunks go.
-    chunks : sequence of ndarray
-        All cells of each.
-    logical : sequence of ndarray
-        The cells of each that belong to the array: statistics are about these.
+    key : str
+        Where it is stored.
+    cells : ndarray
+        All cells of the chunk, or those of a box.
+    note : bytes
+        Statistics of the cells that belong to the array.
+    start : tuple of int or None
+        First cell of the box; None when `cells` are all.
+    payload : bytes-like or None
+        What the rest of the chunk is when `cells` are a box; None: fill.
     """
+
+    key: str
+    cells: Array
+    note: bytes
+    start: tuple[int, ...] | None = None
+    payload: Buffer | None = None
+
+
+def encode_edits(pipeline: CodecPipeline, edits: Sequence[Edit]) -> list[ChunkWrite]:
+    """Encode chunks, with one call for those of which all cells are given, and one for the others."""
     names = [codec.name for codec in pipeline.chain]
     codec = next((name for name in names if name in CODECS), "none")
     flags = (
@@ -39,19 +55,32 @@ def encode_chunks(
         + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
         + PACKED * pipeline.dtype.is_packed
     )
-    plain = pipeline.dtype.packing is None and pipeline.dtype.kind != "t"  # cells are the values a user sees
+    size = prod(pipeline.shape) * pipeline.dtype.dtype_encoded.itemsize
     writes = []
-    for key, cells, part, payload in zip(keys, chunks, logical, pipeline.encode_cells_many(chunks), strict=True):
-        raw_length = cells.nbytes if names[0] in ("bytes", "cfdb.auto") else _raw_length(payload, codec)
-        tail = build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
-        found = compute(part, fill_value=pipeline.fill_value) if plain else statistics_of(pipeline, part)
-        writes.append(ChunkWrite(key, payload, tail, found.pack()))
+    for edit, payload in _payloads(pipeline, edits):
+        raw_length = size if names[0] in ("bytes", "cfdb.auto") else _raw_length(payload, codec)
+        tail = build_trailer(edit.key, payload, codec=codec, flags=flags, raw_length=raw_length)
+        writes.append(ChunkWrite(edit.key, payload, tail, edit.note))
     return writes
+
+
+def _payloads(pipeline: CodecPipeline, edits: Sequence[Edit]) -> Iterator[tuple[Edit, bytes]]:
+    whole = [edit for edit in edits if edit.start is None]
+    if whole:
+        yield from zip(whole, pipeline.encode_cells_many([edit.cells for edit in whole]), strict=True)
+    boxes = [edit for edit in edits if edit.start is not None]
+    if boxes:
+        starts = np.array([edit.start for edit in boxes], np.int64)
+        before = [edit.payload for edit in boxes]
+        found = pipeline.replace_cells_many(before, [edit.cells for edit in boxes], starts)
+        yield from zip(boxes, found, strict=True)
 
 
 def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:
     """Compute the statistics of stored cells, in the values a user sees (CF times: in their numbers)."""
     dtype = pipeline.dtype
+    if dtype.packing is None and dtype.kind != "t":  # cells are the values a user sees
+        return compute(cells, fill_value=pipeline.fill_value)
     if dtype.kind == "t":
         blank = blank_cell(dtype)
         return compute(cells, missing=np.isnan(cells) if cells.dtype.kind == "f" else cells == blank)

@@ -21,7 +21,7 @@ from cfdb.format.codecs.spec import Chain, CodecSpec
 from cfdb.format.codecs.vlen import CellBytes, encode_cells, encode_strings, find_cells
 from cfdb.format.codecs.zarr import zarr_codecs
 from cfdb.format.dtypes import DataType
-from cfdb.kernel import BlockCodec, Buffer, Conversion, decode_boxes, encode_chunks, shuffle, unshuffle
+from cfdb.kernel import BlockCodec, Buffer, Conversion, decode_boxes, encode_chunks, replace_boxes, shuffle, unshuffle
 from cfdb.kernel.frames import zstd_encode
 
 Array = npt.NDArray[Any]
@@ -158,7 +158,11 @@ class CodecPipeline:
 
     def blank(self) -> Array:
         """Give the cells of a chunk that was never written."""
-        return np.full(self.shape, blank_cell(self.dtype, self.fill_value), self.dtype.dtype_encoded)
+        return self.blank_cells(self.shape)
+
+    def blank_cells(self, shape: Sequence[int]) -> Array:
+        """Give cells that were never written."""
+        return np.full(shape, blank_cell(self.dtype, self.fill_value), self.dtype.dtype_encoded)
 
     # cells <-> payload
 
@@ -176,6 +180,38 @@ class CodecPipeline:
         stored = self._blocks.dtype
         encoded: list[bytes] = encode_chunks(self._blocks, [np.asarray(chunk, stored) for chunk in cells])
         return encoded
+
+    def edits_blocks(self, payload: "Buffer | None") -> bool:
+        """Whether `replace_cells_many` re-encodes the blocks that a box reaches, and no others (None: all are fill)."""
+        return self._blocks is not None and (payload is None or (len(payload) > 1 and payload[1] == 1))
+
+    def replace_cells_many(
+        self, payloads: Sequence["Buffer | None"], boxes: Sequence[Array], starts: Array
+    ) -> list[bytes]:
+        """Encode full chunks of which a box of cells is new.
+
+        Parameters
+        ----------
+        payloads : sequence of bytes-like or None
+            The chunks so far; None for those that were never written.
+        boxes : sequence of ndarray
+            The new cells of each.
+        starts : ndarray of int64, (n, ndim)
+            First cell of the box in its chunk.
+        """
+        assert self._blocks is not None
+        stored = self._blocks.dtype
+        fill = self.blank_cells(())
+        changed: list[bytes] = replace_boxes(
+            self._blocks, payloads, [np.asarray(box, stored) for box in boxes], starts, np.asarray(fill, stored)
+        )
+        return changed
+
+    def cells_of_box(self, payload: "Buffer | None", starts: Sequence[int], counts: Sequence[int]) -> Array:
+        """Decode the cells of a box; those of a chunk that was never written (None) are blank."""
+        if payload is None:
+            return self.blank_cells(counts)
+        return self._decode_box(payload, list(starts), list(counts))
 
     def decode_cells(self, payload: Buffer) -> Array:
         """Decode a full chunk of cells; the array is writable."""

@@ -89,6 +89,7 @@ def _count(monkeypatch: pytest.MonkeyPatch, counts: Counter[str]) -> None:
     for method, calls, chunks in (
         ("decode_boxes", "decodes", "decoded"),
         ("encode_cells_many", "encodes", "encoded"),
+        ("replace_cells_many", "encodes", "encoded"),
         ("decode_cells", "cell decodes", ""),
         ("decode_into", "single decodes", ""),
         ("decode", "single decodes", ""),
