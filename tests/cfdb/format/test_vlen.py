@@ -130,6 +130,9 @@ def test_statistics_of_strings_are_those_of_a_list(
 @example([b"\xf4\x8f\xbf\xbf"], b"")
 @example([b"abcdefgh\xe2\x82"], b"\xac")
 @example([b"\xf5\x80\x80\x80"], b"")
+@example([b"a" * 20 + b"\xff" + b"a" * 20], b"")
+@example([b"a" * 17 + b"\xc3\xa9" * 9 + b"a" * 8 + b"\xe2\x82"], b"")
+@example(["a\u20ac\U0001f600".encode() * 9 + b"\x80"], b"")
 def test_only_utf8_becomes_strings(kernel: ModuleType, cells: list[bytes], rest: bytes) -> None:
     found = found_by(kernel, by_hand(list(cells)) + rest, len(cells))
     out = np.empty(len(cells), NULLABLE)
