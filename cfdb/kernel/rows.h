@@ -460,6 +460,15 @@ DEFINE_SPECIAL(8, uint64_t)
         size_t put = 0;                                                                                                \
         for (size_t i = 0; i < mending->found; i++) {                                                                  \
             const uint32_t place = mending->positions[i];                                                              \
+            if (bitmap && place % 8 == 0 && i + 8 <= mending->found && mending->positions[i + 7] == place + 7) {       \
+                WORD same = 0;                                                                                         \
+                for (size_t j = 0; j < 8; j++) same += bits[i + j] == (WORD)special;                                   \
+                if (same == 8) { /* a byte at once: special cells mostly lie together */                               \
+                    bitmap_out[place / 8] = 0xFF;                                                                      \
+                    i += 7;                                                                                            \
+                    continue;                                                                                          \
+                }                                                                                                      \
+            }                                                                                                          \
             if (bitmap && bits[i] == (WORD)special) {                                                                  \
                 bitmap_out[place / 8] |= (uint8_t)(1u << place % 8);                                                   \
                 continue;                                                                                              \
