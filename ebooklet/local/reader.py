@@ -5,9 +5,9 @@ A reader is pinned to one commit: its table and everything it names stay readabl
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -27,6 +27,8 @@ from ebooklet.local.record import Commit, page_reader, read_extent
 from ebooklet.local.serializers import Serializer, name_of, serializer
 from ebooklet.local.stats import MeteredDevice, Stats
 from ebooklet.local.transaction import Transaction
+
+T = TypeVar("T")
 
 
 class Reader(Handle):
@@ -103,12 +105,18 @@ class Reader(Handle):
 
     def _rows(self, keys: Sequence[str], *, cold: bool) -> list[Row | None]:
         self._check_open()
-        pending, table = self._pending.rows, self._commit.table
+        pending, table = self._layers()
         if not pending:
             return table.get_many(keys, cold=cold)
-        found = table.get_many([key for key in keys if key not in pending], cold=cold)
-        stored = iter(found)
-        return [pending[key] if key in pending else next(stored) for key in keys]
+        # looked at once: another thread may write one of them meanwhile
+        changed = {key: pending[key] for key in keys if key in pending}
+        stored = iter(table.get_many([key for key in keys if key not in changed], cold=cold))
+        return [changed[key] if key in changed else next(stored) for key in keys]
+
+    def _layers(self) -> tuple[dict[str, Row | None], Table]:
+        """Return what is pending, and the table below it: in this order no commit in between hides a change."""
+        pending = self._pending
+        return pending.rows, self._commit.table
 
     def get(self, key: str) -> bytes | None:
         """Return a stored value: payload and tail."""
@@ -116,13 +124,21 @@ class Reader(Handle):
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return stored values, None where there is none."""
-        rows = self._rows(keys, cold=False)
-        return [None if row is None or row.deleted else self._value(row) for row in rows]
+
+        def read() -> list[bytes | None]:
+            rows = self._rows(keys, cold=False)
+            return [None if row is None or row.deleted else self._value(row) for row in rows]
+
+        return self._steadily(read)
 
     def payload(self, key: str) -> bytes | None:
         """Return the payload of a value, without its tail."""
-        row = self._rows([key], cold=False)[0]
-        return None if row is None or row.deleted else self.payload_of(row)
+
+        def read() -> bytes | None:
+            row = self._rows([key], cold=False)[0]
+            return None if row is None or row.deleted else self.payload_of(row)
+
+        return self._steadily(read)
 
     def payloads(self, keys: Sequence[str]) -> list[bytes | memoryview | None]:
         """Return the payloads of many values, without their tails, None where there is none.
@@ -134,22 +150,32 @@ class Reader(Handle):
         CorruptValueError
             If a value is damaged; the message names its key.
         """
+
+        def read() -> list[bytes | memoryview | None]:
+            device = self._device
+            pending, table = self._layers()
+            numbers, there = table.columns(keys, pending)
+            return read_payloads(device.pread, device.size(), keys, numbers, there, self._damaged)
+
+        return self._steadily(read)
+
+    def _steadily(self, read: Callable[[], T]) -> T:
+        """Read, and anew when another thread compacted, refreshed, committed or rolled back meanwhile."""
         while True:
             self._check_open()
-            commit, pending, device = self._commit, self._pending, self._device
-            numbers, there = commit.table.columns(keys, pending.rows)
+            commit, pending = self._commit, self._pending
             try:
-                return read_payloads(device.pread, device.size(), keys, numbers, there, self._damaged)
-            except CorruptValueError:
+                return read()
+            except (CorruptValueError, OSError):
                 with self._lock:
                     if commit is self._commit and pending is self._pending:
                         raise
-                # compacted, refreshed or rolled back by another thread meanwhile
 
     def columns(self, keys: Sequence[str]) -> tuple[Column, npt.NDArray[np.bool_]]:
         """Return what the table says about keys, as `Table.columns` does; changes of this handle count."""
         self._check_open()
-        return self._commit.table.columns(keys, self._pending.rows)
+        pending, table = self._layers()
+        return table.columns(keys, pending)
 
     def payloads_at(self, keys: Sequence[str], numbers: Column) -> list[bytes | memoryview | None]:
         """Return the payloads at the places that `columns` gave for these keys."""
@@ -238,8 +264,9 @@ class Reader(Handle):
     def state(self, name: str) -> bytes | None:
         """Return a named blob kept beside the values."""
         self._check_open()
-        if name in self._pending.states:
-            return self._pending.states[name]
+        pending = self._pending.states
+        if name in pending:
+            return pending[name]
         extent = self._commit.record.states.get(name)
         if extent is None:
             return None
@@ -248,8 +275,9 @@ class Reader(Handle):
     def get_metadata(self) -> Any:
         """Return the JSON value of Booklet's metadata slot, None when there is none."""
         self._check_open()
-        if self._pending.metadata is not None:
-            return json.loads(self._pending.metadata.data)
+        pending = self._pending.metadata
+        if pending is not None:
+            return json.loads(pending.data)
         extent = self._commit.record.metadata
         if extent is None:
             return None

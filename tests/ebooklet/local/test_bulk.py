@@ -2,7 +2,9 @@
 
 import random
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebooklet.errors import ClosedError, CorruptValueError
+from ebooklet.format.table import Row, Table
 from ebooklet.local.bulk import GAP, PORTION, portions
 from ebooklet.local.working_copy import WorkingCopy, Write
 
@@ -157,6 +160,10 @@ def test_threads_read_while_the_file_is_written_and_compacted(tmp_path: Path) ->
                 for key, value in zip(keys, copy.payloads(keys), strict=True):
                     assert value is not None
                     assert bytes(value[: len(key)]) == key.encode()
+                for key in keys[::20]:
+                    for value in (copy.payload(key), copy.get(key)):
+                        assert value is not None
+                        assert bytes(value[: len(key)]) == key.encode()
         except BaseException as error:
             failures.append(error)
 
@@ -177,3 +184,81 @@ def test_threads_read_while_the_file_is_written_and_compacted(tmp_path: Path) ->
         for thread in threads:
             thread.join()
     assert not failures
+
+
+class Interrupted(WorkingCopy):
+    """A copy in which another thread does something whenever the committed table was looked at, or a page was read."""
+
+    meanwhile: Callable[["Interrupted"], object] | None = None
+    _seen: Any = None
+
+    @property
+    def _commit(self) -> Any:
+        seen = self._seen
+        self.interrupt()
+        return seen
+
+    @_commit.setter
+    def _commit(self, commit: Any) -> None:
+        self._seen = commit
+
+    @property
+    def waiting(self) -> bool:
+        return self.meanwhile is not None
+
+    def interrupt(self) -> None:
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act(self)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_a_commit_or_compaction_in_between_hides_no_change(count: int) -> None:
+    keys = [f"t/{number}" for number in range(count)]
+    with Interrupted.open(None, "n") as copy:
+        assert isinstance(copy, Interrupted)
+        copy.set_many(Write(key, b"old") for key in keys)
+        copy.commit()
+        reads: list[Callable[[], list[Any]]] = [
+            lambda: copy.payloads(keys),
+            lambda: [copy.payload(key) for key in keys],
+            lambda: copy.get_many(keys),
+            lambda: [None if row is None else copy.payload_of(row) for row in copy.rows(keys)],
+            lambda: copy.payloads_at(keys, copy.columns(keys)[0]),
+        ]
+        for number, read in enumerate(reads):
+            new = b"new %d" % number
+            copy.set_many(Write(key, new) for key in keys)
+            copy.meanwhile = Interrupted.commit
+            assert [bytes(value) for value in read()] == [new] * count
+            assert not copy.waiting
+            copy.commit()
+        for read in reads[:3]:
+            copy.set("t/", b"what the copy leaves out" * 40)
+            copy.set_many(Write(key, new) for key in keys)
+            copy.delete_many(["t/"])
+            copy.commit()
+            copy.meanwhile = Interrupted.compact
+            assert [bytes(value) for value in read()] == [new] * count
+
+
+def test_a_key_written_in_between_leaves_the_others_their_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"t/{number}" for number in range(6)]
+    with WorkingCopy.open(tmp_path / "data.cfdb", "n") as copy:
+        copy.set_many(Write(key, key.encode(), note=key.encode()) for key in keys)
+        copy.commit()
+        copy.set("other", b"pending")
+        get_many = Table.get_many
+
+        def written_after(table: Table, wanted: Sequence[str], *, cold: bool = True) -> list[Row | None]:
+            found = get_many(table, wanted, cold=cold)
+            monkeypatch.undo()
+            copy.set("t/1", b"t/1", note=b"t/1")
+            return found
+
+        for read in (lambda: copy.rows(keys), lambda: copy.get_many(keys)):
+            monkeypatch.setattr(Table, "get_many", written_after)
+            found = [value.note if isinstance(value, Row) else value for value in read()]
+            assert found == [key.encode() for key in keys]
+            copy.rollback()
+            copy.set("other", b"pending")
