@@ -5,6 +5,7 @@ opened, one chunk read, one chunk changed, pushed, on the local file and without
 store; a bucket sees the same.
 """
 
+import resource
 import shutil
 import time
 from collections.abc import Callable
@@ -72,7 +73,8 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
         dataset.sync()
         dataset.push()
         traffic = _traffic(dataset.stats)
-    return {"file": path.stat().st_size, **traffic}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"file": path.stat().st_size, "peak": peak, **traffic}
 
 
 def use(job: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +168,7 @@ def rows(found: list[dict[str, Any]]) -> list[list[str]]:
         for where in ("local", "remote")
     ]
     table.append(["write and push everything, s", *(f"{one['build']['wall']:.1f}" for one in whole)])
+    table.append(["peak memory of that process, MiB", *(f"{one['build']['peak'] / 2**20:.0f}" for one in whole)])
     table.append(["file, bytes a chunk", *(f"{one['build']['file'] / one['chunks']:.0f}" for one in whole)])
     return table
 
