@@ -49,6 +49,14 @@ class Fetched:
         return Write(self.row.key, self.payload, tail=tail, version=self.version)
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A value that a thread is fetching; `waiting` where another thread waits for it."""
+
+    thread: int
+    waiting: Future[Fetched] | None = None
+
+
 _Landed = list[tuple[Row, Fetched | Exception]]
 _Asked = Sequence[tuple[Row, int]]  # rows of the remote, and the versions that copies of their values carry
 Values = tuple[Sequence[int], Sequence[Buffer | None]]  # positions among the keys asked for, and values
@@ -74,7 +82,7 @@ class Loader:
         self.writing = threading.RLock()  # held by whoever changes rows of the local file
         self._cache = local  # a reader's own handle stays at its commit; what it wrote back is read through another
         self._lock = threading.Lock()
-        self._flights: dict[int, Future[Fetched] | None] = {}  # a future where another thread waits for the value
+        self._flights: dict[int, _Flight] = {}
         self._kept: dict[str, Fetched] = {}
         self._kept_bytes = 0
 
@@ -222,7 +230,11 @@ class Loader:
                 missing.append(number)
             else:
                 values[number] = arrived.payload
-        self._read_here(found, np.flatnonzero(found.own), self.local, found.local, values)
+        own = np.flatnonzero(found.own)
+        self._read_here(found, own, self.local, found.local, values)
+        for number in own.tolist():
+            if values[number] is None:  # pushed, discarded or deleted by another thread meanwhile
+                values[number] = self.payloads([found.keys[number]])[0]
         copies = np.flatnonzero(found.copy)
         self._read_here(found, copies, self._cache, found.cache, values)
         missing += [number for number in copies.tolist() if values[number] is None]  # damaged: the remote has the value
@@ -312,7 +324,11 @@ class Loader:
     def _claim(
         self, asked: _Asked
     ) -> tuple[dict[str, int], list[Row], list[tuple[Row, int, "Future[Fetched]"]], _Landed]:
-        """Divide rows into those this thread fetches, those others are fetching, and those that arrived meanwhile."""
+        """Divide rows into those this thread fetches, those others are fetching, and those that arrived meanwhile.
+
+        What this thread itself is fetching, in an iterator that rests, is fetched again: nobody would wake that one.
+        """
+        thread = threading.get_ident()
         mine: dict[str, int] = {}
         rows, others = [], []
         landed: _Landed = []
@@ -321,11 +337,11 @@ class Loader:
                 kept = self._kept.get(row.key)
                 if kept is not None and kept.version == name:
                     landed.append((row, kept))
-                elif name in self._flights:
-                    flight = self._flights[name] = self._flights[name] or Future()
-                    others.append((row, name, flight))
+                elif (flight := self._flights.get(name)) is not None and flight.thread != thread:
+                    flight.waiting = flight.waiting or Future()
+                    others.append((row, name, flight.waiting))
                 else:
-                    self._flights[name] = None
+                    self._flights.setdefault(name, _Flight(thread))
                     mine[row.key] = name
                     rows.append(row)
         return mine, rows, others, landed
@@ -338,15 +354,15 @@ class Loader:
                 name = mine.pop(row.key)
                 result = data if isinstance(data, Exception) else self._keep(Fetched(row, name, data))
                 flight = self._flights.pop(name, None)
-                if flight is not None:
-                    waiting.append((flight, result))
+                if flight is not None and flight.waiting is not None:
+                    waiting.append((flight.waiting, result))
                 landed.append((row, result))
             full = self._kept_bytes >= (BATCH_BYTES if self.local.writable else min(READERS_BATCH_BYTES, KEPT_BYTES))
-        for flight, result in waiting:
+        for future, result in waiting:
             if isinstance(result, Exception):
-                flight.set_exception(result)
+                future.set_exception(result)
             else:
-                flight.set_result(result)
+                future.set_result(result)
         if full:
             self.flush()
         return landed
@@ -355,8 +371,8 @@ class Loader:
         with self._lock:
             flights = [self._flights.pop(name, None) for name in mine.values()]
         for flight in flights:
-            if flight is not None:
-                flight.cancel()
+            if flight is not None and flight.waiting is not None:
+                flight.waiting.cancel()
 
     def _keep(self, fetched: Fetched) -> Fetched:
         before = self._kept.pop(fetched.row.key, None)

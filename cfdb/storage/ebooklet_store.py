@@ -1,6 +1,6 @@
 """How are chunks kept in a local file that is in step with a remote?"""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,7 +87,7 @@ class EBookletStore:
         with translated():
             self.db.prefetch(list(keys))
 
-    def stream(self, keys: Iterable[str]) -> Iterator[Arrived] | None:
+    def stream(self, keys: Iterable[str]) -> Generator[Arrived, None, None] | None:
         """Give payloads as they arrive, while others are on their way; None when all are here."""
         with translated():
             arriving = self.db.stream(list(keys))
@@ -151,7 +151,7 @@ class EBookletStore:
             return self.db.compact(**options)
 
 
-def _streamed(arriving: Iterator[Arrived]) -> Iterator[Arrived]:
+def _streamed(arriving: Iterator[Arrived]) -> Generator[Arrived, None, None]:
     with translated():
         yield from arriving
 

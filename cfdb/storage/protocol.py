@@ -4,7 +4,7 @@ A `ChunkStore` keeps payloads under string keys. The same verbs serve memory, a 
 a bucket: `prefetch` is part of the protocol, so that no caller asks whether a store is remote.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,8 +106,11 @@ class ChunkStore(Protocol):
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
 
-    def stream(self, keys: Iterable[str]) -> Iterator[Arrived] | None:
-        """Give payloads as they arrive, while others are on their way; None when all are near."""
+    def stream(self, keys: Iterable[str]) -> Generator[Arrived, None, None] | None:
+        """Give payloads as they arrive, while others are on their way; None when all are near.
+
+        Who does not go through all of them closes it.
+        """
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""

@@ -4,7 +4,7 @@ What is selected with steps of one is read as boxes: portions of a few MB are fe
 call and put straight to their destination, by several threads. Other selections take the chunks one by one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -60,7 +60,7 @@ class ArrayReader:
         share = shared(len(plan), self._cost(plan))
         run_all(plan.portions(share.step), lambda boxes: self.access.read_boxes(boxes, target), inline=share.inline)
 
-    def _read_arriving(self, plan: BoxPlan, arriving: Iterator[Arrived], target: Array) -> bool:
+    def _read_arriving(self, plan: BoxPlan, arriving: Generator[Arrived, None, None], target: Array) -> bool:
         """Decode boxes while others are on their way; tell whether all came well."""
 
         def put(part: Arrived) -> None:
@@ -72,6 +72,8 @@ class ArrayReader:
                 pass
         except CorruptChunkError:
             return False  # what is damaged is found and named when all are read again
+        finally:
+            arriving.close()  # else whoever reads the same chunks waits for what this asked for
         return True
 
     def _cost(self, plan: BoxPlan) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 import ebooklet
-from ebooklet.errors import RemoteIntegrityError
+from ebooklet.errors import CorruptValueError, RemoteIntegrityError
 from ebooklet.payloads import Write
 from ebooklet.places import StoreConnection
 from ebooklet.stores.memory import MemoryStore
@@ -142,7 +142,9 @@ def test_threads_that_want_the_same_share_what_arrives(store: CountingStore) -> 
         for thread in threads:
             thread.start()
         flights = db._loader._flights
-        while len(flights) < len(keys) or None in list(flights.values()):  # until the second waits for the first
+        while len(flights) < len(keys) or any(
+            flight.waiting is None for flight in list(flights.values())
+        ):  # until the second waits for the first
             time.sleep(0.01)
         holding.go.set()
         for thread in threads:
@@ -163,3 +165,44 @@ def test_leaving_in_the_middle_leaves_nothing_behind(store: CountingStore) -> No
         next(parts)
         del parts
         assert db.get_payloads(keys) == [*VALUES.values(), *FAR.values()]
+
+
+def test_two_iterators_of_one_thread_do_not_wait_for_each_other(store: CountingStore) -> None:
+    keys = [*VALUES, *FAR]
+    found: list[object] = []
+
+    def read(db: ebooklet.EBooklet) -> None:
+        one, other = db.stream(keys), db.stream(keys)
+        assert one is not None
+        assert other is not None
+        begun = [next(one)]
+        found.append(gathered(other, keys))
+        found.append(dict(enumerate(db.get_payloads(keys))))
+        found.append(gathered(iter([*begun, *one]), keys))
+
+    with opened(store) as db:
+        reader = threading.Thread(target=read, args=(db,), daemon=True)
+        reader.start()
+        reader.join(30)
+        assert not reader.is_alive(), "it waits for itself"
+    assert found == [dict(enumerate([*VALUES.values(), *FAR.values()]))] * 3
+
+
+def test_an_edit_that_is_published_and_moved_while_it_is_read_is_not_missed(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(store, flag="w") as db:
+        db.set_payloads([Write("t/0.1", b"own"), Write("t/0.2", b"own too")])
+        db.sync()
+        local = db._local
+        at = local.payloads_at
+
+        def moved(keys: list[str], numbers: object) -> object:
+            monkeypatch.setattr(local, "payloads_at", at)
+            db.push()
+            local.evict(["t/0.1"])
+            local.commit()
+            raise CorruptValueError("what was there is not there any more")
+
+        monkeypatch.setattr(local, "payloads_at", moved)
+        assert db.get_payloads(["t/0.1", "t/0.2"]) == [b"own", b"own too"]
