@@ -100,7 +100,7 @@ def _ascii_texts(data: bytes, starts: Places, stops: Places, end: int) -> Array 
     lengths = stops - starts
     width = max(1, int(lengths.max()))
     heads = np.frombuffer(data, np.uint8)
-    if width * lengths.size > 4 * len(data) or width > end - 4 or not data[:end].isascii():
+    if width * lengths.size > 4 * len(data) or width > end - 4 or not data[4:end].isascii():
         return None
     if not heads[stops[lengths > 0] - 1].all():
         return None  # NumPy takes zeros at the end of such texts for filling

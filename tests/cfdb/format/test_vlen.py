@@ -290,3 +290,15 @@ def test_points_build_the_strings_they_ask_for_alone(monkeypatch: pytest.MonkeyP
         rows, columns = np.array([0, 9, 19, 0]), np.array([0, 19, 3, 7])
         assert variable.vindex[rows, columns].tolist() == values[rows, columns].tolist()
     assert sorted(built) == [1, 3]
+
+
+def test_without_a_compiler_short_texts_are_built_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alone(*cells: object) -> None:
+        raise AssertionError("a string was built by itself")
+
+    monkeypatch.setattr(texts, "_texts", alone)
+    column = [None if number % 50 == 3 else str(number) for number in range(12500)]
+    found = found_by(texts, by_hand(utf8(column)), len(column))
+    out = np.empty(len(column), NULLABLE)
+    texts.decode_texts(found.data, found.places, found.marks, None, out)
+    assert out.tolist() == column
