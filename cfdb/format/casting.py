@@ -38,7 +38,7 @@ def blank_cell(dtype: "DataType", fill_value: Any = None) -> Any:
         return stored.type(np.nan) if stored.kind == "f" else stored.type(np.iinfo(stored).min)
     if fill_value is None:
         return dtype.missing
-    return to_cells(np.asarray([fill_value]), dtype)[0]
+    return to_cells(np.asarray([fill_value]), dtype, fill_value)[0]
 
 
 def to_cells(values: Any, dtype: "DataType", fill_value: Any = None) -> Array:
@@ -71,7 +71,7 @@ def to_cells(values: Any, dtype: "DataType", fill_value: Any = None) -> Array:
 def _encoded(array: Array, dtype: "DataType", fill_value: Any) -> Array:
     packing = dtype.packing
     if packing is None:
-        return _rounded(_cast(array, dtype), dtype)
+        return _rounded(_cast(array, dtype), dtype, fill_value)
     if dtype.kind == "f":
         return packing.pack_floats(_numbers(array, dtype))
     if dtype.kind == "M":
@@ -80,11 +80,19 @@ def _encoded(array: Array, dtype: "DataType", fill_value: Any) -> Array:
     return packing.pack_integers(_cast_integers(array, dtype.dtype_decoded), missing)
 
 
-def _rounded(cells: Array, dtype: "DataType") -> Array:
-    """Round floats that are declared to be rounded."""
+def _rounded(cells: Array, dtype: "DataType", fill_value: Any) -> Array:
+    """Round floats that are declared to be rounded; the fill value stays as it is, and no other value becomes it."""
     if dtype.kind == "f" and dtype.precision is not None:
-        return round_decimals(cells, dtype.precision)
-    return cells if dtype.keep_bits is None else round_bits(cells, dtype.keep_bits)
+        rounded = round_decimals(cells, dtype.precision)
+    elif dtype.keep_bits is not None:
+        rounded = round_bits(cells, dtype.keep_bits)
+    else:
+        return cells
+    if fill_value is None:
+        return rounded
+    fill = cells.dtype.type(fill_value)
+    exact: Array = np.where((cells == fill) | (rounded == fill), cells, rounded)
+    return exact
 
 
 def from_cells(cells: Array, dtype: "DataType", out: Array | None = None, fill_value: Any = None) -> Array:

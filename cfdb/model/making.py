@@ -252,7 +252,8 @@ def _record(
     level = request.compression_level if request.compression_level is not None else dataset.compression_level
     fill_value = request.fill_value
     if fill_value is not None:
-        cells = to_cells(np.asarray([fill_value]), replace(dtype, fillvalue=None) if dtype.is_packed else dtype)
+        target = replace(dtype, fillvalue=None) if dtype.is_packed else dtype
+        cells = to_cells(np.asarray([fill_value]), target, None if dtype.is_packed else fill_value)
         fill_value = fill_value if dtype.is_packed or dtype.kind in "tTG" else cells[0]
     growing = [dim.record.unlimited or (dim.path == path and request.role == "coordinate") for dim in dims]
     shape = [dim.size for dim in dims]

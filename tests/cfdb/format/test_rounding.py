@@ -184,6 +184,24 @@ def test_every_later_write_rounds_alike(options: Any, rounded: Any, said: Any, t
         assert ("to 1 decimals" if "precision" in options else "to 6 bits") in str(ds)
 
 
+@pytest.mark.parametrize("options", [{"precision": 1}, {"keep_bits": 5}])
+@pytest.mark.parametrize("fill_value", [-9999.0, 9.969209968386869e36, 0.0, 0.125, -99.99, math.nan])
+def test_the_fill_value_is_exact_and_nothing_is_rounded_to_it(fill_value: float, options: Any) -> None:
+    fill = np.float32(fill_value)
+    near = [fill, *(fill * np.float32(factor) for factor in (0.999, 1.0005, 1.02)), 0.04, -0.01, 0.13, 3.14159]
+    values = np.array(near, "f4")
+    with cfdb.open_dataset(None, "n") as ds:
+        made = ds.create.data_var.generic("t", ("x",), data=values, fill_value=fill_value, **options)
+        ds.create.data_var.like("u", made)
+        np.testing.assert_array_equal([made.fill_value, ds["u"].fill_value], [fill, fill])
+        missing = np.isnan(values) | (values == fill)
+        np.testing.assert_array_equal(np.isnan(np.asarray(made)), missing)
+        assert np.isnan(np.asarray(ds["u"])).all()
+        rounded = np.asarray(made)[~missing].astype("f8")
+        bound = 0.05 if "precision" in options else np.abs(values[~missing]) * 2**-6
+        assert (np.abs(rounded - values[~missing]) <= bound + 1e-5 * np.abs(values[~missing])).all()
+
+
 def test_bits_are_found_from_the_data() -> None:
     rng = np.random.default_rng(0)
     values = (np.sin(np.linspace(0, 12, 50_000)) + 3 + rng.normal(0, 1e-3, 50_000)).astype("f4")
