@@ -1,6 +1,6 @@
 """How is the compiled code for strings called? The work happens in ``texts.h``; `cfdb.kernel.texts` says what is done.
 
-Importing this module raises `ImportError` where the extension was not built, or NumPy has another binary interface.
+Importing this module raises `ImportError` where `cfdb.kernel.native` does, or NumPy has another binary interface.
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.kernel import _native  # type: ignore[attr-defined]
+from cfdb.kernel.native import _native
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]

@@ -210,6 +210,10 @@ static int summarise_texts(Walk *walk, const uint8_t *hidden, const Text *fill, 
 static PyObject *native_connect_texts(PyObject *self, PyObject *capsule)
 {
     (void)self;
+    if (corrupt_error == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
+        return NULL;
+    }
     void **table = PyCapsule_GetPointer(capsule, NULL);
     if (table == NULL) return NULL;
     unsigned (*version)(void);
@@ -224,14 +228,17 @@ static PyObject *native_connect_texts(PyObject *self, PyObject *capsule)
     Py_RETURN_NONE;
 }
 
+static bool texts_ready(void)
+{
+    if (strings.load == NULL) PyErr_SetString(PyExc_RuntimeError, "connect_texts() comes first");
+    return strings.load != NULL;
+}
+
 /* (dtype, address, shape, strides) */
 static bool read_walk(PyObject *spec, Walk *walk)
 {
     PyObject *dtype, *address, *shape, *strides;
-    if (strings.load == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "connect_texts() comes first");
-        return false;
-    }
+    if (!texts_ready()) return false;
     if (!PyArg_ParseTuple(spec, "OOO!O!", &dtype, &address, &PyTuple_Type, &shape, &PyTuple_Type, &strides)) return false;
     walk->dtype = dtype;
     walk->place = PyLong_AsVoidPtr(address);
@@ -266,7 +273,7 @@ static PyObject *native_find_places(PyObject *self, PyObject *args)
     PyObject *source, *target, *result = NULL;
     Py_buffer bytes, places;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OO", &source, &target)) return NULL;
+    if (!texts_ready() || !PyArg_ParseTuple(args, "OO", &source, &target)) return NULL;
     if (PyObject_GetBuffer(source, &bytes, PyBUF_SIMPLE) < 0) return NULL;
     if (PyObject_GetBuffer(target, &places, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) == 0) {
         Workspace *space = take_workspace();

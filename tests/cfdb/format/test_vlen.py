@@ -1,5 +1,6 @@
 """Strings come out of chunks as they went in, with and without a compiler; damaged ones are refused."""
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -302,3 +303,21 @@ def test_without_a_compiler_short_texts_are_built_in_one_go(monkeypatch: pytest.
     out = np.empty(len(column), NULLABLE)
     texts.decode_texts(found.data, found.places, found.marks, None, out)
     assert out.tolist() == column
+
+
+def test_the_compiled_code_says_when_it_is_not_connected() -> None:
+    raw = pytest.importorskip("cfdb.kernel._native")
+    code = (
+        "import importlib.util, sys\n"
+        "spec = importlib.util.spec_from_file_location('_native', sys.argv[1])\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "for name, args in (('find_places', (b'', bytearray(8))), ('encode_texts', ((1, 2, (), ()),)),"
+        " ('connect_texts', (None,))):\n"
+        "    try:\n"
+        "        getattr(module, name)(*args)\n"
+        "    except RuntimeError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, raw.__file__], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["connect_texts() comes first"] * 2 + ["connect() comes first"]
