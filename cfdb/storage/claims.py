@@ -19,21 +19,22 @@ class Claims:
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
-        self._held: set[str] = set()
+        self._held: dict[str, object] = {}
 
     @contextmanager
     def hold(self, keys: Collection[str]) -> Iterator[None]:
         """Hold all of these keys, at once or not at all."""
-        mine = False
+        owner = object()
         try:
             with self._changed:
-                while not self._held.isdisjoint(keys):
+                while not self._held.keys().isdisjoint(keys):
                     self._changed.wait()
-                mine = True  # before they are added: an interrupt in between leaves none behind
-                self._held.update(keys)
+                self._held.update(dict.fromkeys(keys, owner))
             yield
         finally:
-            if mine:
-                with self._changed:
-                    self._held.difference_update(keys)
-                    self._changed.notify_all()
+            with self._changed:
+                # only its own: an interrupt may have come before it held any, and another thread may hold them now
+                for key in keys:
+                    if self._held.get(key) is owner:
+                        del self._held[key]
+                self._changed.notify_all()

@@ -157,11 +157,18 @@ def iterate(jobs: Iterable[T], work: Callable[[T], R], *, ahead: int) -> Iterato
             window.append(future)
             _pool.submit(partial(_fulfil, future, work, job))
             if len(window) > ahead:
-                yield window.popleft().result()
+                yield _first(window)
         while window:
-            yield window.popleft().result()
+            yield _first(window)
     finally:
         wait([future for future in window if not future.cancel()])
+
+
+def _first(window: deque[Future[R]]) -> R:
+    """Wait for the next result; until it is there its job counts as one in hand."""
+    result = window[0].result()
+    window.popleft()
+    return result
 
 
 def _fulfil(future: Future[R], work: Callable[[T], R], job: T) -> None:

@@ -1,6 +1,9 @@
 """Claims: whoever wants a key that another thread holds waits; nobody else does."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -32,6 +35,42 @@ def test_an_error_lets_go() -> None:
         raise ValueError("inside")
     with claims.hold(["a"]):
         pass
+
+
+def test_an_interrupt_before_the_keys_are_held_leaves_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims, others = Claims(), ExitStack()
+
+    class Interrupted(list[str]):
+        turns = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.turns += 1
+            if self.turns == 2:  # looked at, and about to be held
+                raise KeyboardInterrupt
+            return super().__iter__()
+
+    class Condition(threading.Condition):
+        def __exit__(self, *error: Any) -> None:
+            super().__exit__(*error)
+            if error[0] is KeyboardInterrupt:
+                others.enter_context(claims.hold(["a"]))
+
+    monkeypatch.setattr(claims, "_changed", Condition(threading.Lock()))
+    with others:
+        with pytest.raises(KeyboardInterrupt), claims.hold(Interrupted(["a"])):
+            pytest.fail("nothing is held")
+        order: list[str] = []
+
+        def wait() -> None:
+            with claims.hold(["a"]):
+                order.append("after")
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(0.1)
+        order.append("held")
+    thread.join(10)
+    assert order == ["held", "after"]
 
 
 def test_no_update_is_lost() -> None:

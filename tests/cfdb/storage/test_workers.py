@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,25 @@ def test_jobs_are_made_while_others_are_done_and_their_errors_come_out() -> None
 def test_iterate_keeps_the_order_and_works_ahead() -> None:
     assert list(iterate(range(50), lambda job: job * 2, ahead=3)) == [job * 2 for job in range(50)]
     assert list(iterate(range(3), lambda job: job, ahead=0)) == [0, 1, 2]
+
+
+def test_an_interrupt_waits_for_the_job_whose_result_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, finished = threading.Event(), threading.Event()
+
+    def work(job: int) -> None:
+        if job == 0:
+            started.set()
+            time.sleep(0.3)
+            finished.set()
+
+    def interrupted(_: Future[None]) -> None:
+        assert started.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(iterate(range(5), work, ahead=1))
+    assert finished.is_set()
 
 
 def test_leaving_an_iteration_early_leaves_nothing_running() -> None:
