@@ -1,6 +1,7 @@
 """How is a bucket reached, and as whom?"""
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,15 +12,30 @@ from ebooklet.uri import is_url, split_http
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 TransportName = Literal["auto", "urllib3", "boto3"]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Keys given by hand; never shown."""
+    """Keys given by hand; never shown.
+
+    Raises
+    ------
+    ValueError
+        If one has a control character: it cannot stand in a header, and who refuses the header would show it.
+    """
 
     access_key_id: str = field(repr=False)
     access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("access_key_id", "access_key", "session_token"):
+            if _CONTROL.search(getattr(self, name) or ""):
+                raise ValueError(
+                    f"{name} has a line end or another control character in it; was it copied with the end of its "
+                    "line, or read from a file without strip()?"
+                )
 
 
 @dataclass(frozen=True, slots=True)

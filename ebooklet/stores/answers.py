@@ -47,8 +47,8 @@ def length_of(reply: "BaseHTTPResponse") -> int | None:
     return count_in(reply.headers.get("content-length"))
 
 
-def document_of(reply: "BaseHTTPResponse", longest: int = LONGEST) -> "Element":
-    """The XML of an answer.
+def document_of(reply: "BaseHTTPResponse", kind: str | None = None, longest: int = LONGEST) -> "Element":
+    """The XML of an answer; of a `kind`, as others than the server may answer too, and never did what was asked.
 
     Raises
     ------
@@ -63,6 +63,8 @@ def document_of(reply: "BaseHTTPResponse", longest: int = LONGEST) -> "Element":
     root = parsed(body)
     if root.tag == "Error":
         raise RefusedError(_fault(reply, root, 500 if reply.status < 300 else reply.status))
+    if kind is not None and root.tag != kind:
+        raise NotXMLError(f"a {root.tag} instead of a {kind}")
     return root
 
 
@@ -70,7 +72,7 @@ def fault_of(reply: "BaseHTTPResponse") -> Fault:
     """What an answer with an error status says; its body may be anything."""
     try:
         if reply.length_remaining != 0:  # an answer to HEAD tells the length of a body that does not come
-            document_of(reply, LONGEST_FAULT)
+            document_of(reply, longest=LONGEST_FAULT)
     except RefusedError as error:
         return error.fault
     except NotXMLError:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
 from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment
 from ebooklet.stores.body import IncompleteBodyError, count_in
-from ebooklet.stores.pool import is_untrusted, untrusted
+from ebooklet.stores.pool import is_untrusted, untrusted, was_never_sent
 from ebooklet.stores.retry import TransientError
 from ebooklet.stores.translate import Answer, error_of, is_transient
 from ebooklet.stores.transport import refused
@@ -163,7 +163,12 @@ def _loader() -> Any:
 
 
 def _chain_has_keys(session: Any, access: S3Access) -> bool:
-    if session.get_credentials() is not None:
+    from botocore.credentials import Credentials as Fixed
+
+    found = session.get_credentials()
+    if found is not None:
+        if type(found) is Fixed:
+            Credentials(found.access_key, found.secret_key, found.token)  # refuses what an error would show
         return True
     if access.expects_keys:
         raise NoCredentialsError(
@@ -203,7 +208,9 @@ def _was_never_sent(error: Exception) -> bool:
     """Whether a request failed before any of it can have reached the server."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError
 
-    return isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError)
+    if isinstance(error, ProxyConnectionError):
+        return was_never_sent(error.kwargs["error"])
+    return isinstance(error, EndpointConnectionError | ConnectTimeoutError)
 
 
 def failure_of(error: Exception, place: str) -> Exception:

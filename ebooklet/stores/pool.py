@@ -201,12 +201,25 @@ def failure_of(error: Exception, place: str) -> Exception:
 
     if is_untrusted(error):
         return untrusted(error, place)
-    if isinstance(error, http.NewConnectionError | http.ConnectTimeoutError | http.ProxyError):
+    if was_never_sent(error):
         what = f"could not connect; check endpoint_url= and the network ({error})"
         return TransientError(RemoteConnectionError(f"{place}: {what}"), unsent=True)
     if isinstance(error, http.TimeoutError | TimeoutError):
         return TransientError(RemoteConnectionError(f"{place}: the server did not answer in time ({error})"))
     return TransientError(RemoteConnectionError(f"{place}: the connection was lost ({error})"))
+
+
+def was_never_sent(error: Exception) -> bool:
+    """Whether a request failed before any of it can have reached the server.
+
+    urllib3 has a `ProxyError` also for a connection through a proxy that is lost when the request is on its way.
+    """
+    from urllib3 import exceptions as http
+
+    if isinstance(error, http.ProxyError):
+        cause = error.original_error
+        return was_never_sent(cause) or str(cause).startswith("Tunnel connection failed")
+    return isinstance(error, http.NewConnectionError | http.ConnectTimeoutError)
 
 
 def is_untrusted(error: Exception) -> bool:

@@ -102,7 +102,7 @@ class PooledTransport:
     def copy(self, source_bucket: str, source_key: str, key: str) -> None:
         """Copy an object of a bucket of the same server into this one."""
         source = {"x-amz-copy-source": f"/{source_bucket}/{encoded_path(source_key)}"}
-        self._exchange("PUT", key, document_of, source, body=b"")
+        self._exchange("PUT", key, lambda reply: document_of(reply, "CopyObjectResult"), source, body=b"")
 
     def delete(self, key: str) -> None:
         """Delete an object."""
@@ -118,7 +118,7 @@ class PooledTransport:
         headers = {"content-md5": digest, "content-type": "application/xml"}
 
         def read(reply: "BaseHTTPResponse") -> Sequence[Refusal]:
-            return tuple(refusals(document_of(reply)))
+            return tuple(refusals(document_of(reply, "DeleteResult")))
 
         return self._exchange("POST", None, read, headers, query=[("delete", "")], body=body)
 

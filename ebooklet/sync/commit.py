@@ -19,13 +19,14 @@ from ebooklet.errors import (
     RemoteExistsError,
     RemoteMissingError,
     StoreError,
+    UncertainOutcomeError,
     UnsupportedOperationError,
     UUIDMismatchError,
 )
 from ebooklet.format.names import fresh_name, object_text
 from ebooklet.stores.probe import probe_conditional_put
 from ebooklet.stores.protocol import CREATE, ObjectStore, Update
-from ebooklet.sync.version import UNKNOWN_ETAG, CachedRoot, RemoteVersion, find_version, open_version
+from ebooklet.sync.version import UNKNOWN_ETAG, CachedRoot, RemoteVersion, find_version
 
 log = logging.getLogger("ebooklet")
 
@@ -144,8 +145,8 @@ def _put(store: ObjectStore, key: str, body: bytes, base: RemoteVersion | None, 
         meta = store.put(key, body)
     else:
         meta = store.put(key, body, CREATE if base is None else Update(base.etag))
-    if not meta.etag:
-        return Committed(open_version(store, key))
+    if not meta.etag:  # whether it happened, and as what, tells the root
+        raise UncertainOutcomeError(f"{store.uri}/{key}: the server answered a write without an ETag")
     pages = base.pages if base else None
     return Committed(RemoteVersion(store, key, CachedRoot(meta.etag, body), server_date=meta.server_date, pages=pages))
 

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,27 @@ class TestSecrets:
         sent = pickle.dumps(make(access_key_id="the-id", access_key="hush", pickle_credentials=True))
         monkeypatch.setattr("ebooklet.stores.access._kept", {})
         assert signer(pickle.loads(sent)) == "the-id"
+
+    @pytest.mark.parametrize("name", ["access_key_id", "access_key", "session_token"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\x00"])
+    def test_one_with_the_end_of_its_line_is_refused_and_not_repeated(self, name: str, end: str) -> None:
+        keys = {"access_key_id": "id", "access_key": "hush", "session_token": "hush"}
+        with pytest.raises(ValueError, match=f"{name} has a line end") as caught:
+            make(**(keys | {name: "hush" + end}))
+        assert "hush" not in str(caught.value)
+
+    @pytest.mark.parametrize("transport", ["urllib3", "boto3"])
+    def test_those_of_the_environment_are_not_repeated_either(
+        self, monkeypatch: pytest.MonkeyPatch, transport: str
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "hush\n")
+        conn = S3Connection(bucket="b", db_key="k", endpoint_url="http://127.0.0.1:9", retries=0, transport=transport)
+        with pytest.raises(ValueError, match="session_token has a line end") as caught:
+            conn.store().get("k")
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "hush" not in shown
 
     def test_keys_may_be_demanded(self) -> None:
         with pytest.raises(NoCredentialsError, match="AWS_ACCESS_KEY_ID"):

@@ -153,12 +153,15 @@ class WebProxy:
         Status to refuse everything with; 0 = nothing is refused.
     lead_to : int
         Port on 127.0.0.1 where all requests end, whatever host they are for; 0 = where they want.
+    hangs_up : bool
+        Whether it takes what it is to forward, and closes the connection.
     """
 
     url: str = ""
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     refuse: int = 0
     lead_to: int = 0
+    hangs_up: bool = False
 
 
 @contextmanager
@@ -195,6 +198,8 @@ def web_proxy() -> Iterator[WebProxy]:
 
         def _forward(self) -> None:
             if not self._let_in():
+                return
+            if proxy.hangs_up:
                 return
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

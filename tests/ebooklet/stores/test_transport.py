@@ -406,6 +406,15 @@ class TestAnswers:
         with pytest.raises(RemoteConnectionError, match="cannot be read"):
             list(stores(web.url).list("x"))
 
+    @pytest.mark.parametrize("page", [b"<html/>", b"<ListBucketResult/>"])
+    def test_a_page_of_somebody_on_the_way_has_copied_and_deleted_nothing(
+        self, web: Scripted, stores: Stores, page: bytes
+    ) -> None:
+        web.answer = lambda _: Reply(200, page)
+        with pytest.raises(RemoteConnectionError, match="cannot be read"):
+            stores(web.url).copy("x", "y")
+        assert isinstance(stores(web.url).delete_many(["x"])["x"], RemoteConnectionError)
+
     def test_an_error_is_not_its_own_cause(self, web: Scripted, stores: Stores) -> None:
         web.answer = lambda _: Reply(200, b"hello")
         for store in (stores(web.url), HttpStore(f"{web.url}/x", "x")):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ebooklet.errors import RemoteConnectionError, StoreError
+from ebooklet.errors import RemoteConnectionError, StoreError, UncertainOutcomeError
 from ebooklet.stores import pool
 from ebooklet.stores.access import S3Access
 from ebooklet.stores.http import HttpStore
@@ -95,6 +95,24 @@ class TestProxies:
         with pytest.raises(RemoteConnectionError, match="407") as caught:
             stores(secure.url).put("x", b"", CREATE)
         assert "hush" not in str(caught.value)
+
+    @pytest.mark.parametrize("transport", ["urllib3", "boto3"])
+    def test_a_proxy_that_takes_a_conditional_write_and_hangs_up_may_have_passed_it_on(
+        self, web: Scripted, company: WebProxy, stores: Stores, monkeypatch: pytest.MonkeyPatch, transport: str
+    ) -> None:
+        monkeypatch.setenv("HTTP_PROXY", company.url)
+        company.hangs_up = True
+        with pytest.raises(UncertainOutcomeError):
+            stores(web.url, transport=transport, retries=3).put("x", b"", CREATE)
+        assert len(company.seen) == 1
+
+    @pytest.mark.parametrize("transport", ["urllib3", "boto3"])
+    def test_a_proxy_that_is_not_there_has_passed_on_nothing(
+        self, web: Scripted, stores: Stores, monkeypatch: pytest.MonkeyPatch, transport: str
+    ) -> None:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        with pytest.raises(RemoteConnectionError, match="2 attempts"):
+            stores(web.url, transport=transport, retries=1).put("x", b"", CREATE)
 
     def test_an_impossible_proxy_is_named_without_its_password(
         self, stores: Stores, monkeypatch: pytest.MonkeyPatch

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ebooklet.errors import ConflictError, RemoteExistsError
+from ebooklet.errors import ConflictError, PushError, RemoteExistsError
 from ebooklet.format.checksum import digest
 from ebooklet.format.snapshot import Snapshot, SnapshotRef
 from ebooklet.stores.memory import MemoryStore
+from ebooklet.stores.protocol import OVERWRITE, Body, ObjectMeta, ObjectStore, PutMode
+from ebooklet.stores.wrappers import StoreWrapper
 from ebooklet.sync import commit
 from ebooklet.sync.version import open_version, read_snapshot
 from tests.ebooklet.sync.local_side import KEY, Client, contents, filled, remote
@@ -293,3 +295,45 @@ def two_clients() -> tuple[MemoryStore, Client, Client]:
     first["d/time"] = b"dimension"
     first.push()
     return store, Client.opened(store), Client.opened(store)
+
+
+class WithoutETags(StoreWrapper):
+    """Answers writes of the root without saying as what they were stored."""
+
+    def __init__(self, inner: ObjectStore, *, swallows: bool) -> None:
+        super().__init__(inner)
+        self.swallows = swallows
+        self.puts = 0
+
+    def put(self, key: str, body: Body, mode: PutMode = OVERWRITE) -> ObjectMeta:
+        if key != KEY:
+            return self.inner.put(key, body, mode)
+        self.puts += 1
+        meta = ObjectMeta(key, 0, "", None, None) if self.swallows else self.inner.put(key, body, mode)
+        return replace(meta, etag="")
+
+
+def test_a_write_answered_without_an_etag_is_looked_up() -> None:
+    inner = MemoryStore()
+    writer = Client(inner)
+    made = filled(writer, 5, 50)
+    writer.push()
+    store = WithoutETags(inner, swallows=False)
+    client = Client.opened(store)
+    made["mine"] = client["mine"] = b"1"
+    assert client.push()
+    assert (store.puts, list(client.pending())) == (1, [])
+    assert remote(inner) == made
+
+
+def test_a_write_that_was_answered_and_not_carried_out_leaves_everything_pending() -> None:
+    inner = MemoryStore()
+    writer = Client(inner)
+    made = filled(writer, 5, 50)
+    writer.push()
+    client = Client.opened(WithoutETags(inner, swallows=True))
+    client["mine"] = b"1"
+    with pytest.raises(PushError, match="pending change is kept"):
+        client.push()
+    assert [row.key for row in client.pending()] == ["mine"]
+    assert remote(inner) == made
