@@ -36,16 +36,20 @@ def choose_block_shape(chunk_shape: Sequence[int], itemsize: int) -> tuple[int, 
     --------
     >>> choose_block_shape((73, 60, 72), 4)
     (19, 15, 72)
+    >>> choose_block_shape((14, 125, 125), 4)
+    (4, 32, 125)
     >>> choose_block_shape((16, 16, 16), 4)
     (16, 16, 16)
     """
     block = list(chunk_shape)
     if prod(block) * itemsize <= _WHOLE:
         return tuple(block)
+    cuts = [0] * len(block)
     while prod(block) * itemsize > _BLOCK and max(block) > 1:
         others = block[:-1] if block[-1] <= _ROW and max(block[:-1], default=1) > 1 else block
-        axis = others.index(max(others))
+        axis = min((axis for axis, length in enumerate(others) if length > 1), key=cuts.__getitem__)
         block[axis] = -(-block[axis] // 2)
+        cuts[axis] += 1
     return tuple(block)
 
 

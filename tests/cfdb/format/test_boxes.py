@@ -149,6 +149,7 @@ def test_blocks_are_whole_chunks_or_of_a_fitting_size(shape: list[int], itemsize
     ("shape", "itemsize", "block"),
     [
         ((73, 60, 72), 4, (19, 15, 72)),
+        ((14, 125, 125), 4, (4, 32, 125)),
         ((1, 720, 1440), 4, (1, 45, 360)),
         ((262144,), 8, (8192,)),
         ((), 8, ()),
