@@ -403,6 +403,7 @@ DEFINE_SPECIAL(8, uint64_t)
 /* ---- bad cells: where they are, what they hold; they get the code of the cell before ---- */
 
 #define GROUP 16
+#define STRETCH 128
 
 #define DEFINE_MEND(NAME, CODE, WORD, MARK)                                                                            \
     LOOP void ISA(mend_##NAME)(const void *cells, size_t n, Mending *mending)                                          \
@@ -414,8 +415,27 @@ DEFINE_SPECIAL(8, uint64_t)
         const uint32_t place = (uint32_t)mending->place;                                                               \
         CODE before = (CODE)mending->before;                                                                           \
         size_t found = mending->found;                                                                                 \
+        size_t checked = 0; /* cells before this one were counted, and are mixed */                                    \
         for (size_t i = 0; i < n;) {                                                                                   \
-            const size_t stop = n - i < GROUP ? n : i + GROUP;                                                         \
+            if (i >= checked) { /* most stretches are all good or all bad */                                           \
+                const size_t size = n - i < STRETCH ? n - i : STRETCH;                                                 \
+                WORD count = 0;                                                                                        \
+                for (size_t j = 0; j < size; j++) count += codes[i + j] == (MARK);                                     \
+                checked = i + size;                                                                                    \
+                if (count == 0) before = codes[checked - 1];                                                           \
+                if (count == size)                                                                                     \
+                    for (size_t j = 0; j < size; j++) {                                                                \
+                        positions[found + j] = place + (uint32_t)(i + j);                                              \
+                        bits[found + j] = words[i + j];                                                                \
+                        codes[i + j] = before;                                                                         \
+                    }                                                                                                  \
+                if (count == 0 || count == size) {                                                                     \
+                    found += count;                                                                                    \
+                    i = checked;                                                                                       \
+                    continue;                                                                                          \
+                }                                                                                                      \
+            }                                                                                                          \
+            const size_t stop = checked - i < GROUP ? checked : i + GROUP;                                             \
             WORD bad = 0;                                                                                              \
             if (stop == i + GROUP)                                                                                     \
                 for (size_t j = 0; j < GROUP; j++) bad += codes[i + j] == (MARK);                                      \
