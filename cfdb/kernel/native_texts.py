@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.kernel.native import _native
+import cfdb.kernel.native  # noqa: F401  (connects the extension)
+from cfdb.kernel import _native  # type: ignore[attr-defined]
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
