@@ -31,6 +31,8 @@ class Codec:
         """Read a selection in the shape of its result."""
         if out is None:
             return self.present(selection.to_result(self._array.read(selection)), masked)
+        if not isinstance(out, np.ndarray) or not out.flags.writeable:
+            raise ValueError(f"out= is a {type(out).__name__} that cannot be written to: give a writable NumPy array")
         if out.shape != selection.shape or out.dtype != self._member.record.dtype.dtype_decoded:
             raise ValueError(
                 f"out= has shape {out.shape} and type {out.dtype}; this takes {selection.shape} and "

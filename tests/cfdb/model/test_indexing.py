@@ -244,6 +244,9 @@ def test_an_implicit_load_has_a_limit(filled: Any) -> None:
         assert (variable.read(out=out) == values).all()
     with pytest.raises(ValueError, match="out="):
         variable.read(out=np.empty(3))
+    for wrong in (np.broadcast_to(0.0, SHAPE), np.zeros(SHAPE).tolist()):
+        with pytest.raises(ValueError, match=r"out=.*writable"):
+            variable.read(out=wrong)
 
 
 def test_chunks_come_in_order_and_know_whether_they_were_written() -> None:
