@@ -201,7 +201,12 @@ class Payloads:
             self._edited.update(notes)
             held = [place.own or place.copy for place in self._loader.places(list(notes))]
             rows = self._local.rows([row.key for row in held if row is not None])
-            self._local.update_rows(replace(row, note=notes[row.key], version=0) for row in rows if row is not None)
+            written = dict(zip(notes, self.payload_timestamps(list(notes)), strict=True))  # copies came later
+            self._local.update_rows(
+                replace(row, note=notes[row.key], version=0, timestamp=written[row.key] or row.timestamp)
+                for row in rows
+                if row is not None
+            )
 
     def delete_payloads(self, keys: Iterable[str]) -> None:
         """Delete keys; missing ones are no error."""

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from ebooklet.errors import ConflictError, UUIDMismatchError
 from ebooklet.format.table import Row
+from ebooklet.plan.push import same_value
 from ebooklet.plan.rebase import Rebase, diff, plan_rebase
 from ebooklet.sync.contract import OnConflict, check_on_conflict
 from ebooklet.sync.version import RemoteVersion
@@ -109,8 +110,8 @@ def compare(pending: Pending, base: RemoteVersion, current: RemoteVersion) -> Re
     """Find what stands against moving pending changes from one version to another."""
     skip = _same_packs(base, current)
     if pending.replace:
-        changed = [row.key for pair in diff(base.table, current.table, skip=skip) for row in pair if row is not None]
-        return Rebase(keys=tuple(dict.fromkeys(changed)))
+        pairs = [pair for pair in diff(base.table, current.table, skip=skip) if not same_value(*pair)]
+        return Rebase(keys=tuple(dict.fromkeys(row.key for pair in pairs for row in pair if row is not None)))
     found = plan_rebase(pending.rows, pending.guards, base.table, current.table, skip=skip)
     theirs = current.snapshot.metadata
     if pending.metadata is not None and theirs not in (base.snapshot.metadata, pending.metadata):

@@ -141,6 +141,41 @@ def test_notes_do_not_bring_back_what_the_remote_deleted(conn: StoreConnection, 
         assert db["k"] == "new"
 
 
+def test_a_note_of_what_came_from_the_remote_leaves_the_time_it_was_written(
+    conn: StoreConnection, tmp_path: Path
+) -> None:
+    with writer(conn, tmp_path / "theirs") as db:
+        (written,) = db.payload_timestamps(["k"])
+        assert db["k"] == "old"  # a copy, which came later
+        db.set_notes({"k": b"note"})
+        assert db.payload_timestamps(["k"]) == [written]
+        db.push()
+    with ebooklet.open(conn, cache=None) as db:
+        assert (db.notes(["k"]), db.payload_timestamps(["k"])) == ([b"note"], [written])
+
+
+def test_a_note_that_changes_while_its_value_is_sent_stays_pending(tmp_path: Path) -> None:
+    class Meanwhile(StoreWrapper):
+        do: Callable[[], None] | None = None
+
+        def _call(self, verb: str, key: str, thunk: Callable[[], T], size: int = 0) -> T:
+            do, self.do = (self.do, None) if verb == "put" else (None, self.do)
+            if do is not None:
+                do()
+            return thunk()
+
+    store = Meanwhile(MemoryStore())
+    with ebooklet.open(StoreConnection("db.blt", store), tmp_path / "db", "c") as db:
+        db.set_payloads([Write("k", b"value", note=b"old")])
+        store.do = lambda: db.set_notes({"k": b"new"})
+        db.push()
+        assert [row.key for row in db.pending()] == ["k"]
+        assert db.notes(["k"]) == [b"new"]
+        db.push()
+    with ebooklet.open(StoreConnection("db.blt", store), cache=None) as db:
+        assert db.notes(["k"]) == [b"new"]
+
+
 # ---- the end of a remote -------------------------------------------------------------------------------------------
 
 

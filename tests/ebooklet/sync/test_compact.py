@@ -187,6 +187,16 @@ def test_pending_edits_of_others_do_not_conflict_with_a_compaction() -> None:
     assert remote(store) == made
 
 
+def test_a_replacement_does_not_conflict_with_a_compaction() -> None:
+    store = MemoryStore()
+    scattered(store)
+    late = Client.opened(store)
+    late["only"] = b"this"
+    assert compacted(open_version(store, KEY))
+    late.push(replace=True)
+    assert remote(store) == {"only": b"this"}
+
+
 def test_two_compactions_at_once_leave_one_valid_remote() -> None:
     store = MemoryStore()
     made = scattered(store)
