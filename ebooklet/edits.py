@@ -18,7 +18,7 @@ from ebooklet.format.journal import ACKS_STATE, GUARDS_STATE, PUSH_STATE, decode
 from ebooklet.format.pages import hot_numbers
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy
-from ebooklet.plan.push import is_unedited
+from ebooklet.plan.push import same_value
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.version import CachedRoot, RemoteVersion
 
@@ -209,7 +209,7 @@ class Edits:
         for row in self._local.rows(list(pushed)):
             if row is not None and is_pending(row) and not row.deleted:
                 there, version = pushed[row.key]
-                if is_unedited(row, there):
+                if same_value(row, there) and row.note == there.note:
                     marked.append(_of_version(row, version))
         self._local.update_rows(marked)
 

@@ -99,7 +99,7 @@ def plan_push(
         raise ValueError(f"group_bytes={group_bytes}: a packed object needs at least one byte")
     waiting = {row.key: row for row in pending}
     removed = tuple(key for key, row in waiting.items() if row.deleted)
-    uploaded = [row for row in reused if row.key in waiting and is_unedited(waiting[row.key], row)]
+    uploaded = [row for row in reused if row.key in waiting and _unedited(waiting[row.key], row)]
     done = {row.key for row in uploaded}
     new = [row for key, row in waiting.items() if not row.deleted and key not in done]
     if order is not None:
@@ -129,8 +129,8 @@ def _shared(total: int) -> int:
     return max(parts, min(rounds * UPLOADS, total // LEAST_BYTES))
 
 
-def is_unedited(waiting: Row, uploaded: Row) -> bool:
-    """Whether a pending row is still the one that was uploaded, time and note included."""
+def _unedited(waiting: Row, uploaded: Row) -> bool:
+    """Whether a pending row is still the one that was uploaded: a checksum alone would not tell for sure."""
     same = same_value(waiting, uploaded)
     return same and (waiting.timestamp, waiting.note) == (uploaded.timestamp, uploaded.note)
 

@@ -93,12 +93,18 @@ class Pool:
             Redirections to follow.
         """
         from urllib3 import Retry
+        from urllib3.exceptions import HTTPError, LocationParseError
 
         options: dict[str, Any] = {"preload_content": False, "decode_content": False}
         sent = {"accept-encoding": "identity", "user-agent": "ebooklet", **headers}
         if redirects:
             again = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=redirects)
-            return self._manager.urlopen(method, url + target, headers=sent, retries=again, **options)
+            try:
+                return self._manager.urlopen(method, url + target, headers=sent, retries=again, **options)
+            except ValueError as error:
+                if isinstance(error, HTTPError):
+                    raise
+                raise LocationParseError(f"a redirection ({error})") from error
         pool = self._hosts.get(url)
         if pool is None:
             pool = self._hosts[url] = self._manager.connection_from_url(url)

@@ -415,6 +415,12 @@ class TestAnswers:
             stores(web.url).copy("x", "y")
         assert isinstance(stores(web.url).delete_many(["x"])["x"], RemoteConnectionError)
 
+    @pytest.mark.parametrize("where", ["http://[::1", "http://a b/", "file:///etc/passwd", "//"])
+    def test_a_redirection_to_nowhere(self, web: Scripted, where: str) -> None:
+        web.answer = lambda _: Reply(302, b"", {"Location": where})
+        with pytest.raises(StoreError):
+            HttpStore(f"{web.url}/x", "x", retries=0).get("x")
+
     def test_an_error_is_not_its_own_cause(self, web: Scripted, stores: Stores) -> None:
         web.answer = lambda _: Reply(200, b"hello")
         for store in (stores(web.url), HttpStore(f"{web.url}/x", "x")):
