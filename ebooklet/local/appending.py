@@ -50,12 +50,12 @@ class Appender:
 
     def append(
         self,
-        transaction: Transaction,
+        current: Callable[[], Transaction],
         items: Sequence[Write],
         timestamp_bytes: int,
         publish: Callable[[list[Row]], None],
     ) -> None:
-        """Write a batch of values and publish their rows; no commit or rollback comes in between."""
+        """Write a batch of values and publish their rows; no commit, rollback or compaction comes in between."""
         stamp = now()
         parts, places = _encoded(items, stamp, timestamp_bytes)
         total = sum(map(len, parts))
@@ -64,6 +64,7 @@ class Appender:
             with self._calm:
                 while self._closing:
                     self._calm.wait()
+                transaction = current()  # asked now: a compaction replaces it
                 start = transaction.size
                 # noted before it is reserved: an interrupt in between leaves nothing unaccounted for
                 self._unwritten[start] = total

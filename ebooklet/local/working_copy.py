@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 from uuid import UUID
 
@@ -142,10 +142,10 @@ class WorkingCopy(Reader):
 
     def set_many(self, items: Iterable[Write]) -> None:
         """Store values; they are appended at once, and count from the next `commit` on for everybody else."""
-        transaction = self._writing()
+        self._writing()
         stamp_bytes = self._commit.header.timestamp_bytes
         for batch in batches(items):
-            self._appender.append(transaction, batch, stamp_bytes, self._appended)
+            self._appender.append(self._writing, batch, stamp_bytes, self._appended)
 
     def _appended(self, rows: list[Row]) -> None:
         self._pending.rows.update((row.key, row) for row in rows)
@@ -211,13 +211,11 @@ class WorkingCopy(Reader):
         CommitUncertainError
             If it failed so late that the commit has happened, or may have: close and reopen.
         """
-        transaction = self._writing()
-        with self._lock:
+        with self._calm() as transaction:
             if not self._pending and not transaction.failure:
                 return
             before = transaction.committed
             try:
-                self._appender.wait()
                 self._appender.fill(transaction, self._commit.header.timestamp_bytes)
                 self._commit = commit_changes(transaction, self._commit, self._pending)
                 self._pending = Pending()
@@ -232,22 +230,30 @@ class WorkingCopy(Reader):
             transaction.failure = f"a commit to {self.name} happened and was interrupted at its end; reopen the file"
         rolled_back = isinstance(error, OSError) and not isinstance(error, CommitUncertainError)
         if not transaction.failure or rolled_back:
-            error.add_note(f"{self._roll_back(transaction)} changes to {self.name} were rolled back")
+            error.add_note(f"{self._roll_back()} changes to {self.name} were rolled back")
         elif transaction.failure not in getattr(error, "__notes__", []):
             error.add_note(transaction.failure)
 
     def rollback(self) -> int:
         """Drop every change since the last commit; return how many."""
-        transaction = self._writing()
-        with self._lock:
-            return self._roll_back(transaction)
+        with self._calm():
+            return self._roll_back()
 
-    def _roll_back(self, transaction: Transaction) -> int:
-        self._appender.wait()
+    @contextlib.contextmanager
+    def _calm(self) -> Iterator[Transaction]:
+        """Keep other threads from writing, and give the transaction, which is another one after a compaction."""
+        self._writing()
+        with self._lock:
+            self._appender.wait()
+            yield self._writing()
+
+    def _roll_back(self) -> int:
+        """Drop what is pending; the caller keeps others from writing."""
         self._appender.forget()
         dropped = len(self._pending)
         self._pending = Pending()
-        transaction.rollback()
+        if self._transaction is not None:
+            self._transaction.rollback()
         return dropped
 
     def refresh(self) -> bool:
@@ -315,8 +321,7 @@ class WorkingCopy(Reader):
         path
             Where to write a compacted copy, which must not exist; None replaces the file itself.
         """
-        transaction = self._writing()
-        with self._lock:
+        with self._calm() as transaction:
             if self._pending:
                 raise ValueError(f"{self.name}: {len(self._pending)} changes are pending; commit or roll back first")
             before = self._device.size()
@@ -363,7 +368,8 @@ class WorkingCopy(Reader):
         with self._lock:
             try:
                 if self._transaction is not None:
-                    self._roll_back(self._transaction)
+                    self._appender.wait()
+                    self._roll_back()
             finally:
                 self._closed = True
                 if self.writable and self._place is not None and self._place.locking:

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +262,68 @@ def test_a_key_written_in_between_leaves_the_others_their_rows(tmp_path: Path, m
             assert found == [key.encode() for key in keys]
             copy.rollback()
             copy.set("other", b"pending")
+
+
+def test_what_is_written_beside_a_compaction_is_not_lost(tmp_path: Path) -> None:
+    old = {f"t/{number}": b"%d" % number * 300 for number in range(40)}
+    path = tmp_path / "data.cfdb"
+
+    def values() -> Iterator[Write]:
+        """Another thread compacts when the write has begun."""
+        thread = threading.Thread(target=copy.compact)
+        thread.start()
+        thread.join()
+        yield Write("new", b"precious" * 100)
+
+    with WorkingCopy.open(path, "n") as copy:
+        for _ in range(2):
+            copy.set_many(Write(key, value) for key, value in old.items())
+            copy.commit()
+        copy.set_many(values())
+        copy.commit()
+        assert copy.payload("new") == b"precious" * 100
+    with WorkingCopy.open(path, "r") as copy:
+        assert {key: copy.payload(key) for key in copy} == {**old, "new": b"precious" * 100}
+
+
+def test_threads_write_commit_and_compact(tmp_path: Path) -> None:
+    path = tmp_path / "data.cfdb"
+    failures: list[BaseException] = []
+    kept: list[dict[str, bytes]] = [{}, {}]
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        rng = random.Random(number)
+        try:
+            for step in range(150):
+                new = {f"{number}/{rng.randrange(30)}": b"%d %d" % (number, step) * rng.randrange(200) for _ in "abc"}
+                copy.set_many(Write(key, value) for key, value in new.items())
+                kept[number].update(new)
+                if step % 5 == 0:
+                    copy.commit()
+        except BaseException as error:
+            failures.append(error)
+
+    def compact() -> None:
+        while not done.is_set():
+            try:
+                copy.compact()
+            except ValueError:  # changes are pending
+                copy.commit()
+            except BaseException as error:
+                failures.append(error)
+                return
+
+    with WorkingCopy.open(path, "n") as copy:
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+        threads.append(threading.Thread(target=compact))
+        for thread in threads:
+            thread.start()
+        for thread in threads[:2]:
+            thread.join()
+        done.set()
+        threads[2].join()
+        assert not failures
+        copy.commit()
+    with WorkingCopy.open(path, "r") as copy:
+        assert {key: copy.payload(key) for key in copy} == {**kept[0], **kept[1]}
