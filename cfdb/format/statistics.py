@@ -2,8 +2,8 @@
 
 Statistics are computed at every encode over the *logical* cells (those that belong to the array now), in decoded
 values, and kept beside the chunk's key. They are exact or absent: counts always, minimum and maximum for everything
-ordered, sums exact for integers and compensated for floats. A chunk that lost cells is marked *stale*: its statistics
-are never used, only computed anew.
+ordered, sums exact for integers, compensated for float64, and added up in float64 for float32. A chunk that lost cells
+is marked *stale*: its statistics are never used, only computed anew.
 """
 
 import math
