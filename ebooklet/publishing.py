@@ -10,6 +10,7 @@ from uuid import UUID
 from ebooklet.connection import Connection, as_connection
 from ebooklet.edits import REPLACE_STATE, Edits
 from ebooklet.errors import OfflineError, PushError, RemoteMissingError, StoreError, UUIDMismatchError
+from ebooklet.kept_dialect import keep_dialect, recall_dialect
 from ebooklet.kept_pages import KeptPages
 from ebooklet.loading import Loader
 from ebooklet.local.working_copy import WorkingCopy
@@ -155,6 +156,8 @@ class Publisher:
         self._loader = loader
         self._edits = edits
         self._pages = KeptPages(loader.local)
+        if not place.connection.single_writer:
+            recall_dialect(loader.local, place.store.dialect)
         self._adopt(base)
 
     def push(self, wanted: PushOptions, progress: Progress = None) -> PushResult:
@@ -302,6 +305,10 @@ class Publisher:
         if version is not None and version.pages is not self._pages:
             self._pages.update(version.pages)
             version.pages = self._pages
+
+    def keep_dialect(self) -> None:
+        """Keep what was learned about the server in the local file; the next commit there writes it."""
+        keep_dialect(self._loader.local, self.place.store.dialect)
 
     def keep_pages(self) -> None:
         """Keep pages of the key table that arrived in the local file, if it is not busy."""

@@ -98,6 +98,7 @@ class SyncedFile(Payloads):
         self._check_open()
         if self._local.writable:
             self._publisher.keep_pages()
+            self._publisher.keep_dialect()
         super().sync()
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ FLOORS = {
         ["opening"],
         ["assembly"],
         ["groups", "mapping", "synced", "payloads", "changes"],
-        ["publishing", "kept_pages", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache"],
+        ["publishing", "kept_dialect", "kept_pages", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache"],
         ["connection", "places"],
         ["sync"],
         ["local"],

@@ -8,7 +8,7 @@ from ebooklet.stores.access import Credentials, S3Access
 from ebooklet.stores.body import bare_etag, http_date
 from ebooklet.stores.boto import failure_of, foreign_errors, make_client
 from ebooklet.stores.protocol import ObjectMeta
-from ebooklet.stores.transport import Download, Headers, Page, Place, Refusal
+from ebooklet.stores.transport import Download, Headers, Heed, Page, Place, Refusal
 
 T = TypeVar("T")
 Reply = dict[str, Any]
@@ -27,12 +27,15 @@ class BotoTransport:
         Keys given by hand; without them the chain of boto3 is asked.
     place : callable
         Names an object, for messages.
+    heed : callable
+        Given the headers of every answer, refusals included.
     """
 
-    def __init__(self, access: S3Access, credentials: Credentials | None, place: Place) -> None:
+    def __init__(self, access: S3Access, credentials: Credentials | None, place: Place, heed: Heed) -> None:
         self._bucket = access.bucket
         self._place = place
         self._client = make_client(access, credentials)
+        self._client.meta.events.register("after-call.s3", lambda http_response, **_: heed(http_response.headers))
 
     def __repr__(self) -> str:
         return f"BotoTransport({self._place('')!r})"

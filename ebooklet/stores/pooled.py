@@ -18,7 +18,7 @@ from ebooklet.stores.retry import TransientError
 from ebooklet.stores.s3_xml import NotXMLError, can_be_written, deletion, listing, refusals
 from ebooklet.stores.signing import EMPTY_HASH, Query, Signer, encoded_path, encoded_query
 from ebooklet.stores.translate import is_transient
-from ebooklet.stores.transport import BadRequestError, Download, Headers, Page, Place, Refusal, refused
+from ebooklet.stores.transport import BadRequestError, Download, Headers, Heed, Page, Place, Refusal, refused
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -63,12 +63,15 @@ class PooledTransport:
         Server, region and keys.
     place : callable
         Names an object, for messages.
+    heed : callable
+        Given the headers of every answer, refusals included.
     """
 
-    def __init__(self, access: S3Access, settings: Settings, place: Place) -> None:
+    def __init__(self, access: S3Access, settings: Settings, place: Place, heed: Heed) -> None:
         self._bucket = access.bucket
         self._settings = settings
         self._place = place
+        self._heed = heed
         self._signer = Signer()
         self._skew = 0.0
         self._site = self._site_in(LEARNED.get(settings.endpoint, access.bucket) or settings.region)
@@ -173,6 +176,7 @@ class PooledTransport:
         try:
             reply = self._send(request, site, skew)
             try:
+                self._heed(reply.headers)
                 if not 200 <= reply.status < 300:
                     raise RefusedError(fault_of(reply))
                 return use(reply)

@@ -1,9 +1,7 @@
 """Does a store honour conditional writes?"""
 
 from ebooklet.errors import PreconditionFailedError, UnsupportedOperationError
-from ebooklet.stores.protocol import ObjectStore, Update
-
-BOGUS_ETAG = "00000000000000000000000000000000"
+from ebooklet.stores.protocol import NO_ETAG, ObjectStore, Update
 
 
 def probe_conditional_put(store: ObjectStore, key: str) -> bool:
@@ -33,7 +31,7 @@ def probe_conditional_put(store: ObjectStore, key: str) -> bool:
     if known is not None:
         return known
     try:
-        store.put(key, b"", Update(BOGUS_ETAG))
+        store.put(key, b"", Update(NO_ETAG))
     except PreconditionFailedError:
         honoured = True
     except UnsupportedOperationError:

@@ -63,6 +63,7 @@ class Update:
 
 
 PutMode = Overwrite | Create | Update
+NO_ETAG = "0" * 32  # of no object
 OVERWRITE = Overwrite()
 CREATE = Create()
 

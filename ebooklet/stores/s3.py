@@ -22,7 +22,18 @@ from ebooklet.stores.boto_transport import BotoTransport
 from ebooklet.stores.dialect import Dialect, dialect_of
 from ebooklet.stores.per_process import PerProcess
 from ebooklet.stores.pooled import PooledTransport
-from ebooklet.stores.protocol import OVERWRITE, Body, Create, Object, ObjectMeta, ObjectStore, PutMode, Update, joined
+from ebooklet.stores.protocol import (
+    NO_ETAG,
+    OVERWRITE,
+    Body,
+    Create,
+    Object,
+    ObjectMeta,
+    ObjectStore,
+    PutMode,
+    Update,
+    joined,
+)
 from ebooklet.stores.retry import RetryBudget, RetryPolicy, TransientError, persist
 from ebooklet.stores.settings import settings_for
 from ebooklet.stores.translate import Answer, error_of
@@ -196,7 +207,7 @@ class S3Store:
 
     def _update(self, key: str, data: bytes, etag: str) -> ObjectMeta:
         """`If-Match` in the spelling of the server, which is learned from the first refusal that makes no sense."""
-        quoted = self.dialect.quoted_if_match is not False
+        quoted = self.dialect.quotes_first
         try:
             meta = self._put_if(key, data, _if_match(etag, quoted))
         except PreconditionFailedError:
@@ -208,6 +219,8 @@ class S3Store:
         return meta
 
     def _still_has(self, key: str, etag: str) -> bool:
+        if etag == NO_ETAG:
+            return False
         try:
             return self.head(key).etag == etag
         except StoreError:
@@ -262,8 +275,9 @@ class S3Store:
     def _new_transport(self) -> Transport:
         chosen = self.access.transport
         if chosen == "boto3" or (chosen == "auto" and _is_special(self.access.bucket)):
-            return BotoTransport(self.access, self._credentials, self._place)
-        return PooledTransport(self.access, settings_for(self.access, self._credentials), self._place)
+            return BotoTransport(self.access, self._credentials, self._place, self.dialect.heed)
+        settings = settings_for(self.access, self._credentials)
+        return PooledTransport(self.access, settings, self._place, self.dialect.heed)
 
 
 def _is_special(bucket: str) -> bool:

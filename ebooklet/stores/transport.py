@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 Headers = Mapping[str, str]
 Place = Callable[[str], str]
+Heed = Callable[[Headers], None]
 
 
 class BadRequestError(StoreError):
