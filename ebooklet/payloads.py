@@ -257,12 +257,13 @@ class Payloads:
         """
         self._check_writable()
         limit = microseconds(timestamp)
-        self.sync()
-        if limit is not None:
-            old = [row.key for row in self._local.iter_rows() if not is_pending(row) and row.timestamp < limit]
-            self._local.evict(old)
-            self._local.commit()
-        return self._local.compact()
+        with self._loader.writing:  # what other threads fetch meanwhile waits
+            self.sync()
+            if limit is not None:
+                old = [row.key for row in self._local.iter_rows() if not is_pending(row) and row.timestamp < limit]
+                self._local.evict(old)
+                self._local.commit()
+            return self._local.compact()
 
     def close(self) -> None:
         """Commit to the local file and close it; changes stay pending there, nothing is sent."""

@@ -141,6 +141,24 @@ def test_notes_do_not_bring_back_what_the_remote_deleted(conn: StoreConnection, 
         assert db["k"] == "new"
 
 
+def test_what_other_threads_fetch_waits_while_the_file_is_made_smaller(
+    conn: StoreConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writer(conn, tmp_path / "mine") as db:
+        compact = db._local.compact
+
+        def smaller() -> int:
+            reader = threading.Thread(target=lambda: held.append(not db._loader.writing.acquire(blocking=False)))
+            reader.start()
+            reader.join()
+            return compact()
+
+        held: list[bool] = []
+        monkeypatch.setattr(db._local, "compact", smaller)
+        db.prune()
+        assert held == [True]
+
+
 def test_a_note_of_what_came_from_the_remote_leaves_the_time_it_was_written(
     conn: StoreConnection, tmp_path: Path
 ) -> None:
