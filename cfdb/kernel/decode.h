@@ -205,6 +205,7 @@ static int read_integer_header(Workspace *space, const Codec *codec, Bytes block
     if (codec->kind == KIND_OPAQUE) return fail(space, "a block of integers holds cells that are none");
     if (width != 0 && width != 1 && width != 2 && width != 4 && width != 8)
         return fail(space, "a block names an unknown width of its codes");
+    if ((size_t)width > codec->itemsize) return fail(space, "a block has codes that are wider than its cells");
     if (head->predictor > 2) return fail(space, "a block names an unknown predictor");
     if (codec->kind == KIND_FLOAT ? head->decimals > (codec->itemsize == 4 ? 10 : 15) : head->decimals != INTEGERS)
         return fail(space, "a block names decimals that its cells cannot have");

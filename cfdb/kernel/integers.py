@@ -156,8 +156,8 @@ def _put(cells: Array, where: Any, bits: Array) -> None:
 def _check_head(dtype: np.dtype[Any], n: int, width: int, predictor: int, decimals: int, count: int) -> None:
     if not is_candidate(dtype):
         raise CorruptChunkError(f"a block of integers holds cells of {dtype}, which are none")
-    if width not in (0, 1, 2, 4, 8):
-        raise CorruptChunkError(f"a block has codes of {width} bytes, which is no width")
+    if width not in (0, 1, 2, 4, 8) or width > dtype.itemsize:
+        raise CorruptChunkError(f"a block has codes of {width} bytes, which is no width for cells of {dtype}")
     if predictor > PLANE:
         raise CorruptChunkError(f"a block names the predictor {predictor}, which is unknown")
     if decimals > FLOATS[dtype.itemsize].decimals if dtype.kind == "f" else decimals != INTEGERS:

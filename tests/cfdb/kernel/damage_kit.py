@@ -33,6 +33,15 @@ class DamageKit:
                 noticed += 1
         assert noticed >= 50
 
+    def test_codes_are_no_wider_than_their_cells(self, kernel: Any) -> None:
+        codec = codec_for("u1", (100,))
+        (payload,) = kernel.encode_chunks(codec, [np.arange(100, dtype="u1") // 9])
+        assert (payload[12], payload[13]) == (2, 1)
+        body = zstandard.ZstdCompressor().compress(bytes(200))
+        block = bytes([2, 2]) + payload[14:36] + body
+        with pytest.raises(CorruptChunkError, match="codes"):
+            decode(kernel, codec, payload[:8] + len(block).to_bytes(4, "little") + block)
+
     @pytest.mark.parametrize("mode", ["plain", "shuffled", "integers", "decimals"])
     def test_a_payload_cut_short_or_made_longer_is_refused(self, kernel: Any, mode: str) -> None:
         codec, payload = a_payload_of_each_mode()[mode]
