@@ -172,8 +172,11 @@ def _put_together(
         cells = np.empty(shape, codec.dtype)
         cells[...] = fill.reshape(())
     else:
-        number = next(number for number, _ in old.grid.touched([place.start for place in places], shape))
-        cells = _decode_block(codec, old.block(number), shape).copy()
+        cells = np.empty(shape, codec.dtype)
+        for number, parts in old.grid.touched([place.start for place in places], shape):
+            where = zip(parts, places, strict=True)
+            there = tuple(slice(part.start - place.start, part.stop - place.start) for part, place in where)
+            cells[there] = _decode_block(codec, old.block(number), tuple(part.stop - part.start for part in parts))
     source, goal = [], []
     for place, first, count in zip(places, start, box.shape, strict=True):
         low, high = max(place.start, first), min(place.stop, first + count)

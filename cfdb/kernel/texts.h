@@ -104,10 +104,11 @@ static int put_text(Workspace *space, Allocator *allocator, const Chunk *chunk, 
     if (chunk->marks && chunk->marks[number >> 3] >> (number & 7) & 1 && chunk->nullable)
         return strings.pack_null(allocator, cell) < 0 ? NO_MEMORY : OK;
     const size_t place = (size_t)chunk->places[number], size = chunk->bytes.size;
-    const uint8_t *text = chunk->bytes.data + place + LENGTH_SIZE;
-    const size_t length = size >= LENGTH_SIZE && place <= size - LENGTH_SIZE ? read_u32(text - LENGTH_SIZE) : SIZE_MAX;
-    if (length == SIZE_MAX || length > size - LENGTH_SIZE - place)
+    const bool inside = size >= LENGTH_SIZE && place <= size - LENGTH_SIZE;
+    const size_t length = inside ? read_u32(chunk->bytes.data + place) : 0;
+    if (!inside || length > size - LENGTH_SIZE - place)
         return fail(space, "a chunk of strings is damaged: a cell reaches beyond its end");
+    const uint8_t *text = chunk->bytes.data + place + LENGTH_SIZE;
     if (chunk->marks && chunk->marks[number >> 3] >> (number & 7) & 1)
         return strings.pack(allocator, cell, "", 0) < 0 ? NO_MEMORY : OK;
     if (!is_utf8(text, length)) return fail(space, "a chunk of strings is damaged: a cell is no UTF-8");

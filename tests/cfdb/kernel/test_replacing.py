@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cfdb.errors import CorruptChunkError
 from cfdb.format.codecs import choose_block_shape
 from cfdb.kernel import BlockCodec, numpy_kernel
-from cfdb.kernel.blocks import read_payload
+from cfdb.kernel.blocks import join_blocks, read_payload
 from tests.cfdb.kernel.cells import DTYPES, Recipe, codec_for, read_literally, smooth
 from tests.cfdb.kernel.kit import RECIPES, SHAPES, chunks, decode
 
@@ -97,6 +97,19 @@ def test_blocks_beside_the_box_keep_their_bytes(kernel: Any) -> None:
     after = read_payload(codec, changed(kernel, codec, bytes(marked), box, (17, 9, 4), np.zeros(1, "f4")))
     same = [after.block(number) == read_payload(codec, marked).block(number) for number in range(12)]
     assert [number for number in range(12) if not same[number]] == [5, 6]
+
+
+@pytest.mark.parametrize("code", ["f2", "S5"])
+def test_blocks_of_cells_that_are_no_numbers_are_read(kernel: Any, code: str) -> None:
+    """Kernels write such chunks as one block; the format has them in several, too."""
+    codec = codec_for(code, (10, 6), (4, 6))
+    cells, blocks = Recipe("any bits", 1).cells(code, (10, 6)), []
+    for part in (cells[:4], cells[4:8], cells[8:]):
+        alone = codec_for(code, part.shape)
+        blocks.append(bytes(read_payload(alone, kernel.encode_chunks(alone, [part])[0]).block(0)))
+    box, fill = Recipe("any bits", 2).cells(code, (3, 2)), np.zeros(1, codec.dtype)
+    found = changed(kernel, codec, join_blocks(blocks, True), box, (3, 1), fill)
+    assert decode(kernel, codec, found).tobytes() == expected(codec, cells, box, (3, 1), fill).tobytes()
 
 
 def test_a_step_of_a_new_chunk_is_small(kernel: Any) -> None:
