@@ -9,7 +9,9 @@ import pytest
 import cfdb
 import ebooklet
 from ebooklet import AccessDeniedError, BucketMissingError, RemoteMissingError, S3Connection
+from ebooklet.stores.dialect import forget_all
 from tests.s3.test_store_s3 import public
+from tests.support.proxy import proxy_to
 from tests.support.s3 import RealS3, real_s3
 
 __all__ = ["public", "real_s3"]
@@ -59,6 +61,36 @@ def test_a_change_is_three_requests_once_the_server_is_known(real_s3: RealS3, va
         ds["t"][...] = 2.0
         ds.push()
         assert ds.stats.total <= 3
+
+
+def test_a_new_process_with_a_local_file_asks_nothing_again(
+    real_s3: RealS3, values: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.cfdb"
+    with proxy_to(real_s3.host, real_s3.port) as proxy:
+
+        def place(key: str = "b/y.cfdb") -> S3Connection:
+            return real_s3.connection(key, endpoint_url=proxy.endpoint_url)
+
+        forget_all()
+        publish(place(), path, values)
+        packs = proxy.traffic.requests["PUT"]
+        assert proxy.reset().requests == {"GET": 1, "PUT": packs, "CPUT": 2}
+        for number in range(2):
+            forget_all()
+            with cfdb.open_edataset(place(), path, "w") as ds:
+                ds["t"][0] = float(number)
+            assert proxy.reset().requests == {"GET": 1, "PUT": 1, "CPUT": 1}
+        forget_all()
+        with cfdb.open_edataset(place(), path) as ds:
+            ds.copy_remote(place("b/z.cfdb"))
+        copied = proxy.reset().requests
+        assert copied == {"GET": 2, "COPY": copied["COPY"], "CPUT": 1}
+        forget_all()
+        with cfdb.open_edataset(place(), path, "w") as ds:
+            ds.delete_remote(load=False)
+        assert proxy.reset().requests == {"GET": 1, "LIST": 1, "DELETE": 1, "BATCHDELETE": 1}
+    forget_all()
 
 
 def test_copy_and_delete(real_s3: RealS3, values: np.ndarray, tmp_path: Path) -> None:
