@@ -13,7 +13,10 @@ setup(
         Extension(
             "cfdb.kernel._native",
             sources=[f"{FOLDER}/native.c"],
-            depends=[f"{FOLDER}/{name}.h" for name in ("kernel", "loops", "rows", "zstd", "encode", "decode", "replace", "texts")],
+            depends=[
+                f"{FOLDER}/{name}.h"
+                for name in ("kernel", "loops", "rows", "zstd", "encode", "decode", "replace", "texts")
+            ],
             extra_compile_args=[
                 *("-std=c11", "-O3", "-g0", "-fno-strict-aliasing"),
                 # Results are those of IEEE arithmetic as written; that lets loops be vectorised nonetheless.
