@@ -77,7 +77,7 @@ def allowed(run: dict[str, Any], step: str) -> int:
         packs += ours.get("edit", {}).get("ops", {}).get("PUT", 1)
     if step == "read":
         return ceil(ours["read"]["received"] / 4e6)
-    return {"write": packs + 2, "copy": packs + 2, "edit": 3, "delete": 3}.get(step, 1)
+    return {"write": packs + 3, "copy": packs + 3, "edit": 3, "delete": 4}.get(step, 1)
 
 
 def _operations(runs: list[dict[str, Any]]) -> list[list[str]]:

@@ -57,12 +57,12 @@ class RemoteTarget:
 
 
 REMOTE_TARGETS = {
-    "write": RemoteTarget("packs + 2", 1 / 3),
+    "write": RemoteTarget("packs + 2, 1 to open", 1 / 3),
     "open": RemoteTarget("1"),
     "one_chunk": RemoteTarget("1"),
     "read": RemoteTarget("MB / 4, rounded up", 1 / 3),
     "edit": RemoteTarget("3", 1 / 5),
     "reopen": RemoteTarget("1"),
-    "copy": RemoteTarget("packs + 2"),
-    "delete": RemoteTarget("3"),
+    "copy": RemoteTarget("packs + 2, 1 to open"),
+    "delete": RemoteTarget("3, 1 to open"),
 }
