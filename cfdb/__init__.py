@@ -9,6 +9,7 @@ from cfdb.errors import PartialDataWarning
 from cfdb.options import get_options, set_options
 
 if TYPE_CHECKING:
+    from cfdb import kernel
     from cfdb.format import dtypes
     from cfdb.format.dtypes import compute_scale_and_offset
     from cfdb.format.rounding import keep_bits
@@ -25,6 +26,7 @@ _HOMES = {
     "dtypes": "cfdb.format.dtypes",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
     "keep_bits": "cfdb.format.rounding:keep_bits",
+    "kernel": "cfdb.kernel",
     "from_netcdf": "cfdb.importing:from_netcdf",
     "open_dataset": "cfdb.opening:open_dataset",
     "open_edataset": "cfdb.opening_remote:open_edataset",
@@ -42,6 +44,7 @@ __all__ = [
     "from_netcdf",
     "get_options",
     "keep_bits",
+    "kernel",
     "open_dataset",
     "open_edataset",
     "set_options",

@@ -228,7 +228,7 @@ def _create(
             fill_value=target.kept.fill_value,
             missing_value=target.kept.missing_value,
             axis=target.axis,
-            encoding=target.kept.encoding,
+            source_encoding=target.kept.encoding,
             compression=compression,
         )
         made.append(target.source.path)

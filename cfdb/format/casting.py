@@ -180,7 +180,8 @@ def _cast_integers(array: Array, target: np.dtype[Any]) -> Array:
         low, high = array.min(), array.max()
         if not (np.isfinite(low) and np.isfinite(high) and int(low) >= limits.min and int(high) <= limits.max):
             wrong = next(v for v in (low, high) if not np.isfinite(v) or not limits.min <= int(v) <= limits.max)
-            raise EncodingError(f"{wrong} is no {target}, which holds {limits.min} to {limits.max}")
+            way = "" if np.isfinite(wrong) else "; mask what is missing (a masked array), and declare a fill_value"
+            raise EncodingError(f"{wrong} is no {target}, which holds {limits.min} to {limits.max}{way}")
     return array.astype(target)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cfdb.errors import DataTypeError, EncodingError, FormatError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.packing import Packing, compute_scale_and_offset, smallest_codes
-from cfdb.format.rounding import mantissa_bits
+from cfdb.format.rounding import MOST_DECIMALS, mantissa_bits
 
 Array = npt.NDArray[Any]
 
@@ -210,7 +210,8 @@ def dtype(
         A NumPy type, ``'str'``, or a geometry (``'point'``, ``'line'``, ``'polygon'``); a DataType comes back as is.
     precision : int, optional
         Decimals to keep (floats, geometries). Floats are rounded when they are written: the error is at most half a
-        unit of the last decimal, and one unit in the last place of the type. With a range they are packed as well.
+        unit of the last decimal plus one unit in the last place of the type. Up to 4 decimals of float16, 10 of
+        float32, 15 of float64; with a range they are packed as well.
     min_value, max_value : number or datetime, optional
         Range of the values: chooses the smallest integer that holds it at this precision. Values outside it that the
         integer still holds are kept; others become missing, never another value.
@@ -258,6 +259,7 @@ def dtype(
     if dtype_encoded is not None:
         return _explicit(plain, dtype_encoded, offset, fillvalue)
     if min_value is None and max_value is None:
+        _check_decimals(plain)
         return plain if plain.kind == "f" else DataType(canonical, nullable=plain.nullable)
     if min_value is None or max_value is None:
         raise ValueError(f"min_value={min_value!r}, max_value={max_value!r}: give both")
@@ -407,6 +409,13 @@ def _checked(found: DataType) -> DataType:
     if found.kind == "e" and found.encoded is None:
         raise DataTypeError(f"{found.name!r} needs the integer type it is stored as")
     return found
+
+
+def _check_decimals(found: DataType) -> None:
+    if found.kind == "f" and found.precision is not None:
+        most = MOST_DECIMALS[found.dtype_decoded.itemsize]
+        if abs(found.precision) > most:
+            raise ValueError(f"precision={found.precision!r}: {found.name} is rounded to {-most} to {most} decimals")
 
 
 def _check_bits(found: DataType) -> None:

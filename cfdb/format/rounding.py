@@ -15,6 +15,8 @@ Words = npt.NDArray[np.unsignedinteger[Any]]
 
 #: How sure it must be that a bit is no accident before its information counts.
 _CONFIDENCE = 0.99
+#: The most decimals a float is rounded to, by its size in bytes: with more, few floats are decimals.
+MOST_DECIMALS = {2: 4, 4: 10, 8: 15}
 #: That many values are judged, in stretches up to this long.
 _MOST, _STRETCH = 2**22, 2**12
 
@@ -27,7 +29,7 @@ def mantissa_bits(dtype: np.dtype[Any]) -> int:
 def round_decimals(values: Array, decimals: int) -> Array:
     """Round floats to a number of decimals.
 
-    The error is at most half a unit of the last decimal, and one unit in the last place of the type. What the type
+    The error is at most half a unit of the last decimal plus one unit in the last place of the type. What the type
     cannot hold to so many decimals, NaN and infinities stay as they are; zeros lose their sign.
 
     Examples
@@ -107,11 +109,12 @@ def keep_bits(values: Any, information: float = 0.99, *, axis: int = -1) -> int:
     >>> keep_bits((smooth + random.normal(0, 1e-3, smooth.size)).astype("f4"))
     8
     """
-    if not 0 < information <= 1:
-        raise ValueError(f"information={information!r}: give a share above 0 and at most 1, as in 0.99")
+    check_share("information", information)
     array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise ValueError(f"only float16, float32 and float64 are rounded to bits, not {array.dtype}")
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"axis={axis!r}: give the number of an axis, as in -1")
     if array.ndim == 0 or not -array.ndim <= axis < array.ndim:
         raise ValueError(f"axis={axis} of values with {array.ndim} dimensions: they have no such axis")
     mantissa = mantissa_bits(array.dtype)
@@ -120,6 +123,14 @@ def keep_bits(values: Any, information: float = 0.99, *, axis: int = -1) -> int:
         return mantissa
     needed = int(np.searchsorted(np.cumsum(found), information * found.sum() * (1 - 1e-12))) + 1
     return max(0, min(needed - (8 * array.dtype.itemsize - mantissa), mantissa))
+
+
+def check_share(name: str, share: Any) -> None:
+    """Refuse what is no share of the information."""
+    if isinstance(share, bool) or not isinstance(share, int | float | np.integer | np.floating):
+        raise TypeError(f"{name}={share!r}: give a number above 0 and at most 1, as in 0.99")
+    if not 0 < share <= 1:
+        raise ValueError(f"{name}={share!r}: give a share above 0 and at most 1, as in 0.99")
 
 
 def _neighbours(array: Array, axis: int) -> tuple[Words, Words]:

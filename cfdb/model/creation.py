@@ -11,7 +11,7 @@ from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.dtypes import DataType
 from cfdb.model.coordinate import check_axis
 from cfdb.model.labels import Labels
-from cfdb.model.making import ChunkShape, Request, add_dimension, as_names, create_variable
+from cfdb.model.making import ChunkShape, add_dimension, as_names, check_options, create_variable, request_of
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
 
@@ -62,7 +62,7 @@ class Creator:
         **options
             The fields of `Request`: ``data``, ``role``, ``chunk_shape``, ``attrs``, ``fill_value``,
             ``missing_value``, ``links``, ``axis``, ``step``, ``units``, ``encoding``, ``compression``,
-            ``compression_level``, ``precision``, ``keep_bits``, ``bit_information``.
+            ``compression_level``, ``source_encoding``, ``precision``, ``keep_bits``, ``bit_information``.
 
         Examples
         --------
@@ -72,7 +72,7 @@ class Creator:
         ...     print(ds["crs"].shape, ds.data_var_names)
         () ()
         """
-        return create_variable(self._labels, Request(name, as_names(dims), dtype, **options))
+        return create_variable(self._labels, request_of("create.variable", options, name, as_names(dims), dtype))
 
 
 class CoordinateCreator:
@@ -134,9 +134,9 @@ class CoordinateCreator:
         taken = [m.path for m in labels.structure.members.values() if axis and m.record.axis == axis]
         if taken:
             raise CoordinateError(f"axis={axis!r} of {name!r}: it is the axis of {taken[0]!r} already")
-        request = Request(
-            name, names, dtype, data=data, role=role, chunk_shape=chunk_shape, attrs=attrs, step=step, axis=axis,
-            unlimited=unlimited, **options,
+        request = request_of(
+            "create.coord.generic", options, name, names, dtype, data=data, role=role, chunk_shape=chunk_shape,
+            attrs=attrs, step=step, axis=axis, unlimited=unlimited,
         )  # fmt: skip
         return create_variable(labels, request)
 
@@ -156,6 +156,7 @@ class CoordinateCreator:
         template = _template(name, "coord")
 
         def create(data: Any = None, step: bool | float | None = True, **options: Any) -> Any:
+            check_options(f"create.coord.{name}", options)
             fits = data is None or _holds(template.dtype, np.asarray(data))
             options.setdefault("dtype", template.dtype if fits else None)
             options.setdefault("axis", template.axis)
@@ -215,15 +216,16 @@ class DataVariableCreator:
         fill_value : optional
             What cells never written hold; such cells read as masked.
         precision : int, optional
-            Decimals to keep of floats, rounded at every write. The error is at most half a unit of the last decimal,
-            and one unit in the last place of the type.
+            Decimals to keep of floats, rounded at every write. The error is at most half a unit of the last decimal
+            plus one unit in the last place of the type (``maximum_error + plus_relative_error * abs(value)``).
         keep_bits : int, optional
             Bits of the mantissa to keep of floats, rounded at every write. The error is at most
             ``2**-(keep_bits + 1)`` of the number. `cfdb.keep_bits` finds out how many.
         bit_information : float, optional
             Share of the information in `data` to be kept, as in 0.99: chooses `keep_bits` by it.
         **options
-            Further fields of `Request`; ``encoding='portable'`` writes chunks with codecs that every zarr reader knows.
+            Further fields of `Request`; ``encoding='portable'`` writes chunks with codecs that every zarr reader knows,
+            a dict is what ``encoding`` of another variable says.
 
         Returns
         -------
@@ -235,16 +237,17 @@ class DataVariableCreator:
         >>> with cfdb.open_dataset(None, "n") as ds:
         ...     made = ds.create.data_var.generic("t", ("x",), "float32", data=[1.2345, -7.001], precision=2)
         ...     print(made.values, made.encoding)
-        [ 1.23 -7.  ] {'precision': 2, 'maximum_error': 0.005}
+        [ 1.23 -7.  ] {'precision': 2, 'maximum_error': 0.005, 'plus_relative_error': 1.1920928955078125e-07}
         """
         if coords is not None and dims is not None and as_names(coords) != as_names(dims):
             raise ShapeError(f"{name!r}: coords={coords!r} and dims={dims!r} name different dimensions; give one")
         names = coords if coords is not None else dims
         if names is None:
             raise ShapeError(f"data variable {name!r} needs coords=, the names of its dimensions")
-        request = Request(
-            name, as_names(names), dtype, data=data, chunk_shape=chunk_shape, attrs=attrs, fill_value=fill_value,
-            precision=precision, keep_bits=keep_bits, bit_information=bit_information, **options,
+        request = request_of(
+            "create.data_var.generic", options, name, as_names(names), dtype, data=data, chunk_shape=chunk_shape,
+            attrs=attrs, fill_value=fill_value, precision=precision, keep_bits=keep_bits,
+            bit_information=bit_information,
         )  # fmt: skip
         return create_variable(self._labels, request)
 
@@ -266,6 +269,7 @@ class DataVariableCreator:
         template = _template(name, "data_var")
 
         def create(coords: str | Sequence[str] | None = None, **options: Any) -> Any:
+            check_options(f"create.data_var.{name}", options)
             options.setdefault("dtype", template.dtype)
             return self.generic(
                 options.pop("name", template.name),

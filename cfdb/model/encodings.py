@@ -1,5 +1,6 @@
 """How are the values of a new variable encoded, by what its creator wants?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,65 @@ import numpy.typing as npt
 from cfdb.format.codecs import CodecSpec, choose_block_shape, default_chain
 from cfdb.format.dtypes import DataType
 from cfdb.format.dtypes import dtype as as_data_type
+from cfdb.format.rounding import check_share
 from cfdb.format.rounding import keep_bits as find_keep_bits
 
 #: How chunks are encoded: the best form of each, or codecs that every zarr reader knows.
 ENCODINGS = ("auto", "portable")
 
+#: What a mapping may say, and the parameter that it stands for.
+_OBEYED = {
+    "precision": "precision",
+    "keep_bits": "keep_bits",
+    "bit_information": "bit_information",
+    "compression": "compression",
+    "compression_level": "compression_level",
+    "level": "compression_level",
+    "portable": "encoding",
+}
+
+#: What `describe_rounding` concludes from them.
+_CONCLUDED = ("maximum_error", "plus_relative_error", "maximum_relative_error")
+
+
+def read_encoding(name: str, encoding: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give the parameters that an ``encoding=`` stands for.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable, for messages.
+    encoding : str, mapping or None
+        One of `ENCODINGS`, or what ``encoding`` of another variable says; what follows from the rest is left out.
+
+    Examples
+    --------
+    >>> read_encoding("t", {"precision": 2, "maximum_error": 0.005, "portable": True})
+    {'precision': 2, 'encoding': 'portable'}
+    """
+    if encoding is None or isinstance(encoding, str):
+        return {"encoding": encoding}
+    if not isinstance(encoding, Mapping):
+        raise TypeError(f"encoding={encoding!r} of {name!r}: give {' or '.join(map(repr, ENCODINGS))}, or a dict")
+    found: dict[str, Any] = {}
+    for key, value in encoding.items():
+        if key in _CONCLUDED or value is None:
+            continue
+        if key not in _OBEYED:
+            raise ValueError(
+                f"encoding={{{key!r}: {value!r}}} of {name!r} means nothing here: it takes "
+                f"{', '.join(map(repr, _OBEYED))}; integers to pack into are given by dtype=cfdb.dtypes.dtype(...)"
+            )
+        if key == "portable" and not isinstance(value, bool):
+            raise ValueError(f"encoding={{'portable': {value!r}}} of {name!r}: give True or False")
+        option, wanted = _OBEYED[key], ENCODINGS[value] if key == "portable" else value
+        if found.setdefault(option, wanted) != wanted:
+            raise ValueError(f"encoding= of {name!r} says {option} twice: {found[option]!r} and {wanted!r}")
+    return found
+
 
 def choose_chain(
-    name: str, dtype: DataType, chunk_shape: tuple[int, ...], compression: str, level: int | None, encoding: Any
+    name: str, dtype: DataType, chunk_shape: tuple[int, ...], compression: str, level: int | None, encoding: str | None
 ) -> tuple[CodecSpec, ...]:
     """Choose the codecs of a new variable.
 
@@ -31,10 +83,10 @@ def choose_chain(
         ``'zstd'``, ``'none'`` or ``'lz4'``.
     level : int or None
         Compression level.
-    encoding : str or mapping
-        One of `ENCODINGS`; a mapping (storage options of other formats) means the first.
+    encoding : str or None
+        One of `ENCODINGS`; by default the first.
     """
-    wanted = encoding if isinstance(encoding, str) else ENCODINGS[0]
+    wanted = ENCODINGS[0] if encoding is None else encoding
     if wanted not in ENCODINGS:
         raise ValueError(f"encoding={wanted!r} of {name!r}: choose {' or '.join(map(repr, ENCODINGS))}")
     block = None if dtype.is_variable_length else choose_block_shape(chunk_shape, dtype.itemsize)
@@ -75,10 +127,14 @@ def choose_rounding(
         raise ValueError(f"{said} of {name!r}: choose one way of rounding")
     if dtype.kind != "f":
         raise ValueError(f"{said} of {name!r}: only floats are rounded, not {dtype}")
+    own = {"precision": dtype.precision, "keep_bits": dtype.keep_bits}
+    if any(value is not None and own.get(option) == value for option, value in wanted.items()):
+        return dtype
     if dtype.precision is not None or dtype.keep_bits is not None:
-        raise ValueError(f"{said} of {name!r}: its dtype says how it is rounded; leave one of them out")
+        raise ValueError(f"{said} of {name!r}: {_own_rounding(dtype)}")
     if bit_information is None:
         return as_data_type(dtype.name, precision, keep_bits=keep_bits)
+    check_share("bit_information", bit_information)
     if data is None:
         raise ValueError(f"{said} of {name!r}: needs data= to find the bits; or give keep_bits=, from cfdb.keep_bits")
     values = np.ma.asarray(data).astype(dtype.dtype_decoded)
@@ -87,18 +143,38 @@ def choose_rounding(
     return as_data_type(dtype.name, keep_bits=find_keep_bits(values, bit_information))
 
 
+def _own_rounding(dtype: DataType) -> str:
+    """Say how a type rounds by itself, and what to do about it."""
+    if not dtype.is_packed:
+        return "its dtype says how it is rounded; leave one of them out"
+    return (
+        f"its dtype (given, or that of a template such as create.data_var.air_temp) packs {dtype.name} into "
+        f"{dtype.encoded} with precision={dtype.precision}; to round otherwise give dtype={dtype.name!r}, or another "
+        "packing, dtype=cfdb.dtypes.dtype(name, precision, min_value, max_value)"
+    )
+
+
 def describe_rounding(dtype: DataType) -> dict[str, Any]:
     """Say how floats are rounded when they are written, and how far that may move them.
+
+    Decimals move a value by ``maximum_error + plus_relative_error * abs(value)`` at most: few decimals are a float, the
+    nearest one is taken. Bits move it by ``maximum_relative_error * abs(value)``. The value is that of the variable's
+    type: float64 given to float32 is cast first.
 
     Examples
     --------
     >>> describe_rounding(as_data_type("float32", 2))
-    {'precision': 2, 'maximum_error': 0.005}
+    {'precision': 2, 'maximum_error': 0.005, 'plus_relative_error': 1.1920928955078125e-07}
     >>> describe_rounding(as_data_type("float32", keep_bits=9))
     {'keep_bits': 9, 'maximum_relative_error': 0.0009765625}
     """
     if dtype.keep_bits is not None:
         return {"keep_bits": dtype.keep_bits, "maximum_relative_error": 2.0 ** -(dtype.keep_bits + 1)}
     if dtype.kind == "f" and dtype.precision is not None:
-        return {"precision": dtype.precision, "maximum_error": 0.5 * 10.0**-dtype.precision}
+        place = float(np.finfo(dtype.dtype_decoded).eps)
+        return {
+            "precision": dtype.precision,
+            "maximum_error": 0.5 * 10.0**-dtype.precision,
+            "plus_relative_error": place,
+        }
     return {}

@@ -5,7 +5,8 @@ Whatever is created is there completely or, after an error, not at all.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
 from cfdb.format.names import check_path, new_id
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
-from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding
+from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
 from cfdb.model.structure import Dimension, Member, unknown_name
@@ -40,10 +41,12 @@ _UNITS_OF = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "m
 class Request:
     """What is wanted of a new variable; fields as of `cfdb.format.metadata.VariableRecord`.
 
-    ``encoding`` is also ``'auto'`` (the best lossless form of each chunk is found) or ``'portable'`` (only codecs that
-    every zarr reader knows). Floats are rounded when they are written, if one of these is given: ``precision``
-    (decimals), ``keep_bits`` (bits of the mantissa), ``bit_information`` (share of the information in the bits of
-    ``data``, as in 0.99).
+    ``encoding`` is ``'auto'`` (the best lossless form of each chunk is found), ``'portable'`` (only codecs that every
+    zarr reader knows), or a dict as ``encoding`` of a variable says it, which may name ``compression``, ``level`` and
+    ``portable`` as well. ``source_encoding`` is how another file stored the values: noted, and of no effect.
+
+    Floats are rounded when they are written, if one of these is given: ``precision`` (decimals), ``keep_bits`` (bits
+    of the mantissa), ``bit_information`` (share of the information in the bits of ``data``, as in 0.99).
     """
 
     name: str
@@ -60,6 +63,7 @@ class Request:
     step: bool | int | float | None = None
     units: str | None = None
     encoding: Mapping[str, Any] | str | None = None
+    source_encoding: Mapping[str, Any] | None = None
     compression: str | None = None
     compression_level: int | None = None
     unlimited: bool = False
@@ -69,10 +73,48 @@ class Request:
     bit_information: float | None = None
 
 
+_FIELDS = [field.name for field in fields(Request)]
+
+
+def request_of(method: str, options: Mapping[str, Any], *args: Any, **given: Any) -> Request:
+    """Make the request of a method: what it says itself, and the options its user gave."""
+    check_options(method, options)
+    named = {*_FIELDS[: len(args)], *given}
+    twice = [option for option in options if option in named]
+    if twice:
+        raise TypeError(f"{method}() sets {twice[0]} itself; use create.variable(...) to choose it")
+    return Request(*args, **{**options, **given})
+
+
+def check_options(method: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that nothing knows."""
+    for option in options:
+        if option in ("min_value", "max_value"):
+            raise TypeError(
+                f"{method}() has no parameter {option!r}: a range belongs to the type, "
+                "dtype=cfdb.dtypes.dtype('float32', precision=2, min_value=-60, max_value=60)"
+            )
+        if option not in _FIELDS:
+            near = get_close_matches(option, _FIELDS, n=3, cutoff=0.5)
+            hint = f"did you mean {', '.join(map(repr, near))}?" if near else f"it has {', '.join(_FIELDS)}"
+            raise TypeError(f"{method}() has no parameter {option!r}; {hint}")
+
+
+def _with_encoding(request: Request) -> Request:
+    """Put what ``encoding=`` says into the parameters it stands for."""
+    said = read_encoding(request.name, request.encoding)
+    for option, value in said.items():
+        given = None if option == "encoding" else getattr(request, option)
+        if given is not None and given != value:
+            raise ValueError(f"{option}={given!r} of {request.name!r}, and encoding= says {value!r}; leave one out")
+    return replace(request, **{"encoding": None, **said})
+
+
 def create_variable(labels: Labels, request: Request) -> Any:
     """Create a variable and write its values."""
     structure = labels.structure
     structure.check_writable()
+    request = _with_encoding(request)
     with structure.lock, _undone_after_errors(labels) as made:
         path = check_path(request.name)
         if path in structure.members:
@@ -255,10 +297,10 @@ def _record(
         target = replace(dtype, fillvalue=None) if dtype.is_packed else dtype
         cells = to_cells(np.asarray([fill_value]), target, None if dtype.is_packed else fill_value)
         fill_value = fill_value if dtype.is_packed or dtype.kind in "tTG" else cells[0]
+    wanted = request.encoding if isinstance(request.encoding, str) else None
     growing = [dim.record.unlimited or (dim.path == path and request.role == "coordinate") for dim in dims]
     shape = [dim.size for dim in dims]
     chunks = choose_chunk_shape(shape, dtype.itemsize, growing, request.chunk_shape, [dim.path for dim in dims])
-    given = {} if isinstance(request.encoding, str) else request.encoding or {}
     links = {
         relation: tuple(labels.structure.find(name).id for name in as_names(names))
         for relation, names in (request.links or {}).items()
@@ -269,14 +311,14 @@ def _record(
         tuple(dim.id for dim in dims),
         dtype,
         chunks,
-        choose_chain(path, dtype, chunks, compression, level, request.encoding),
+        choose_chain(path, dtype, chunks, compression, level, wanted),
         role=request.role,
         fill_value=fill_value,
         missing_value=request.missing_value,
         links=links,
         axis=request.axis,
         units=request.units,
-        encoding={**describe_rounding(dtype), **given},
+        encoding={**(request.source_encoding or {}), **describe_rounding(dtype)},
     )
 
 

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 import cfdb
 from cfdb.format.dtypes import DataType, dtype
-from cfdb.format.rounding import keep_bits, mantissa_bits, round_bits, round_decimals
+from cfdb.format.rounding import MOST_DECIMALS, keep_bits, mantissa_bits, round_bits, round_decimals
+from cfdb.model.encodings import describe_rounding
 
 FLOATS = ["f2", "f4", "f8"]
 floats = st.sampled_from(FLOATS).flatmap(lambda code: hnp.arrays(code, st.integers(1, 30)))
@@ -129,6 +130,12 @@ def test_bits_are_of_floats_and_information_is_a_share() -> None:
     for share in (0, 1.5, -1, math.nan):
         with pytest.raises(ValueError, match="information"):
             keep_bits(np.zeros(3), share)
+    for word in ("0.99", "a", True, None):
+        with pytest.raises(TypeError, match=r"information=.*as in 0.99"):
+            keep_bits(np.zeros(3), word)
+    for axis in ("x", 1.0, True):
+        with pytest.raises(TypeError, match=r"axis=.*number of an axis"):
+            keep_bits(np.zeros(3), axis=axis)
     with pytest.raises(ValueError, match="axis"):
         keep_bits(np.zeros(3), axis=1)
     with pytest.raises(ValueError, match="axis"):
@@ -149,6 +156,41 @@ def test_types_say_how_they_round() -> None:
 # in a dataset
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(FLOATS), st.booleans())
+def test_no_value_moves_further_than_the_encoding_states(data: Any, code: str, bits: bool) -> None:
+    kind = np.dtype(code)
+    values = data.draw(
+        st.one_of(
+            hnp.arrays(kind, st.integers(1, 30), elements=st.floats(width=8 * kind.itemsize, allow_nan=False)),
+            st.lists(st.floats(-6e4, 6e4) if code == "f2" else st.floats(-2e5, 2e5), min_size=1, max_size=30).map(
+                lambda given: np.array(given, kind)
+            ),
+        )
+    )
+    values = values[np.isfinite(values)]
+    most = mantissa_bits(kind) if bits else MOST_DECIMALS[kind.itemsize]
+    wanted = dtype(kind.name, **{"keep_bits" if bits else "precision": data.draw(st.integers(0, most))})
+    said = {name: Fraction(number) for name, number in describe_rounding(wanted).items()}
+    for before, after in zip(values.tolist(), wanted.encode(values).tolist(), strict=True):
+        exact = abs(Fraction(before))
+        if bits:
+            allowed = said["maximum_relative_error"] * max(exact, Fraction(float(np.finfo(kind).smallest_normal)))
+        else:
+            allowed = said["maximum_error"] + said["plus_relative_error"] * exact
+        assert abs(Fraction(after) - Fraction(before)) <= allowed
+
+
+def test_the_place_of_the_type_is_part_of_the_stated_error() -> None:
+    values = np.random.default_rng(0).uniform(1e5, 1.6e5, 1000).astype("f4")
+    said = describe_rounding(dtype("float32", 2))
+    moved = np.abs(dtype("float32", 2).encode(values).astype("f8") - values)
+    assert moved.max() <= said["maximum_error"] + said["plus_relative_error"] * 1.6e5
+    values = np.arange(0, 2000, 0.125, dtype="f4")
+    moved = np.abs(dtype("float32", 2).encode(values).astype("f8") - values)
+    assert said["maximum_error"] < moved.max() <= said["maximum_error"] + said["plus_relative_error"] * 2000
+
+
 def test_nothing_is_rounded_unless_it_is_asked_for() -> None:
     values = np.random.default_rng(0).normal(size=1000)
     with cfdb.open_dataset(None, "n") as ds:
@@ -160,7 +202,11 @@ def test_nothing_is_rounded_unless_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("options", "rounded", "said"),
     [
-        ({"precision": 1}, lambda v: round_decimals(v, 1), {"precision": 1, "maximum_error": 0.05}),
+        (
+            {"precision": 1},
+            lambda v: round_decimals(v, 1),
+            {"precision": 1, "maximum_error": 0.05, "plus_relative_error": 2**-23},
+        ),
         ({"keep_bits": 6}, lambda v: round_bits(v, 6), {"keep_bits": 6, "maximum_relative_error": 2**-7}),
     ],
 )
@@ -226,7 +272,10 @@ def test_bits_are_found_from_the_data() -> None:
         ({"dtype": dtype("float32", 2), "precision": 1}, "its dtype says"),
         ({"dtype": "float32", "precision": 1.5}, "whole number"),
         ({"dtype": "float32", "keep_bits": 40}, "mantissa"),
-        ({"dtype": "float32", "bit_information": 2.0, "data": [1.0, 2.0]}, "information"),
+        ({"dtype": "float32", "precision": 11}, "precision=11: float32 is rounded to -10 to 10 decimals"),
+        ({"dtype": "float64", "precision": 16}, "precision=16"),
+        ({"dtype": "float32", "bit_information": 2.0, "data": [1.0, 2.0]}, "bit_information=2.0"),
+        ({"dtype": dtype("float32", 2, -60, 60), "precision": 1}, "packs float32 into uint16 .* dtype='float32'"),
         ({"dtype": "float32", "bit_information": 0.99}, "needs data="),
     ],
 )
