@@ -220,7 +220,7 @@ class Publisher:
 
     def plan_compaction(self, group_bytes: int | None = None) -> CompactPlan:
         """Plan a compaction of the newest version."""
-        return plan_for(self._newest(), group_bytes=group_bytes or self.place.group_bytes)
+        return plan_for(self._newest(), group_bytes=self.place.group_bytes if group_bytes is None else group_bytes)
 
     def _newest(self) -> RemoteVersion:
         version = open_version(self.place.store, self.place.key, None if self.base is None else self.base.cached)

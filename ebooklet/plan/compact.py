@@ -123,7 +123,7 @@ def plan_compaction(
     >>> print(plan_compaction(rows, [(1000, 1100), (1000, 1100), (9_000_000, 9_000_100)]))
     compact 3 of 3 objects into 1: 3 values of 2799 bytes move with 4 requests to read and 2 to write, ...
     """
-    group_bytes = group_bytes or GROUP_BYTES
+    group_bytes = GROUP_BYTES if group_bytes is None else _checked_size(group_bytes)
     everything = list(rows)
     uses = _uses(everything, pack_sizes)
     chosen = _choose(uses, group_bytes, share)
@@ -145,6 +145,14 @@ def plan_compaction(
         reads_before=len(plan_fetch(everything, sizes).requests),
         reads_after=len(stay.requests) + max(new_packs, -(-live // SPLIT)),
     )
+
+
+def _checked_size(group_bytes: object) -> int:
+    if isinstance(group_bytes, bool) or not isinstance(group_bytes, int):
+        raise TypeError(f"group_bytes={group_bytes!r}: give a whole number of bytes, as in 16 << 20")
+    if group_bytes < 1:
+        raise ValueError(f"group_bytes={group_bytes}: a packed object needs at least one byte")
+    return group_bytes
 
 
 def is_read_whole(size: int | None) -> bool:

@@ -177,15 +177,18 @@ def verify_of(verify: bool | str) -> bool | str:
     return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
-def check_endpoint(url: str) -> str:
-    """Return the URL of a server, or say what is wrong with it."""
+def check_endpoint(url: str, name: str = "endpoint_url") -> str:
+    """Return the URL of a server, or say what is wrong with what the parameter or variable of this name holds."""
     if not isinstance(url, str):
-        raise TypeError(f"endpoint_url is a str, not {type(url).__name__}")
+        raise TypeError(f"{name} is a str, not {type(url).__name__}")
     if "@" in url:
-        raise InvalidURLError("endpoint_url has credentials in it; give them as access_key_id= and access_key=")
+        raise InvalidURLError(f"{name} has credentials in it; give them as access_key_id= and access_key=")
     if not is_url(url):
-        raise InvalidURLError(f"endpoint_url={url!r} is not the URL of a server, as https://s3.example.org")
-    parts = split_http(url)
+        raise InvalidURLError(f"{name}={url!r} is not the URL of a server, as https://s3.example.org")
+    try:
+        parts = split_http(url)
+    except InvalidURLError as error:
+        raise InvalidURLError(f"{name}: {error}") from error
     if parts.query or parts.fragment:
-        raise InvalidURLError(f"endpoint_url={url!r} has a query string or fragment; give the address of the server")
+        raise InvalidURLError(f"{name}={url!r} has a query string or fragment; give the address of the server")
     return url

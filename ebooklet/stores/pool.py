@@ -147,7 +147,9 @@ def _through(proxy: str, options: dict[str, Any]) -> "PoolManager":
     try:
         return ProxyManager(shown, proxy_headers=keys, proxy_ssl_context=options.get("ssl_context"), **options)
     except (HTTPError, ValueError) as error:
-        raise StoreError(f"the proxy {shown} of the environment cannot be used: {error}") from error
+        raise StoreError(
+            f"the proxy {shown} of the environment (HTTP_PROXY or HTTPS_PROXY) cannot be used: {error}"
+        ) from error
 
 
 def _tls_context(verify: bool | str) -> "ssl.SSLContext":
@@ -208,7 +210,8 @@ def failure_of(error: Exception, place: str) -> Exception:
     if is_untrusted(error):
         return untrusted(error, place)
     if was_never_sent(error):
-        what = f"could not connect; check endpoint_url= and the network ({error})"
+        checked = "the proxy in HTTP_PROXY or HTTPS_PROXY" if isinstance(error, http.ProxyError) else "endpoint_url="
+        what = f"could not connect; check {checked} and the network ({error})"
         return TransientError(RemoteConnectionError(f"{place}: {what}"), unsent=True)
     if isinstance(error, http.TimeoutError | TimeoutError):
         return TransientError(RemoteConnectionError(f"{place}: the server did not answer in time ({error})"))

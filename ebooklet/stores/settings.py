@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment, verify_of
+from ebooklet.stores.access import Credentials, S3Access, Settings, check_endpoint, region_of_environment, verify_of
 from ebooklet.stores.addressing import is_aws
 from ebooklet.stores.boto import settings_of
 
@@ -36,6 +36,8 @@ def settings_for(access: S3Access, credentials: Credentials | None) -> Settings:
     ------
     NoCredentialsError
         If keys are needed and there are none.
+    InvalidURLError
+        If a variable gives something else than the URL of a server.
 
     Examples
     --------
@@ -43,6 +45,8 @@ def settings_for(access: S3Access, credentials: Credentials | None) -> Settings:
     >>> settings_for(access, Credentials("id", "secret")).region
     'nowhere-1'
     """
+    if not access.endpoint_url:
+        _endpoint_of_environment()  # boto3's own error would not name the variable
     plain = None if _needs_profile(access) else _plain_settings(access, credentials)
     return settings_of(access, credentials) if plain is None else plain
 
@@ -90,4 +94,5 @@ def _keys_of_environment() -> Credentials | None:
 def _endpoint_of_environment() -> str | None:
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    name = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if os.environ.get(name)), None)
+    return None if name is None else check_endpoint(os.environ[name], name)

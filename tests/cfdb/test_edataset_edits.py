@@ -58,3 +58,13 @@ def test_changing_a_part_of_many_chunks_fetches_them_together(remote: str, tmp_p
         ds["t"].vindex[np.arange(30, 60), np.arange(30) % 10] = 1.0
         assert ds.stats.total - before == 2
         assert ds["t"].values.sum() == 60
+
+
+@pytest.mark.parametrize("size", [0, -1, "x"])
+def test_a_compaction_with_an_impossible_size_is_refused(size: object, tmp_path: Path) -> None:
+    with cfdb.open_edataset(f"file://{tmp_path}/t.cfdb", flag="n", cache=None) as ds:
+        ds["t"] = ("x", [1.5, 2.5])
+        ds.push()
+        for method in (ds.plan_compaction, ds.compact):
+            with pytest.raises((TypeError, ValueError), match=f"^group_bytes={size!r}"):
+                method(group_bytes=size)  # type: ignore[arg-type]

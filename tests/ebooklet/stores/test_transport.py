@@ -15,11 +15,12 @@ from unittest import mock
 import pytest
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError
 
-from ebooklet.errors import AccessDeniedError, NoCredentialsError, RemoteConnectionError, StoreError
-from ebooklet.stores.access import Credentials
+from ebooklet.errors import AccessDeniedError, InvalidURLError, NoCredentialsError, RemoteConnectionError, StoreError
+from ebooklet.stores.access import Credentials, S3Access
 from ebooklet.stores.http import HttpStore
 from ebooklet.stores.protocol import CREATE, Update
 from ebooklet.stores.s3 import S3Store
+from ebooklet.stores.settings import settings_for
 from tests.ebooklet.stores.scripted_fixtures import (
     Stores,
     authority,
@@ -133,6 +134,17 @@ class TestWhereTo:
         stores("https://example.org:8443", addressing_style="virtual").put("x", b"")
         assert company.seen[0][1] == "lab.example.org:8443"
         assert aws.seen[0].headers["host"] == "lab.example.org:8443"
+
+    @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+    @pytest.mark.parametrize("wrong", ["foo", "127.0.0.1:9000", "https://", "ftp://example.org"])
+    @pytest.mark.parametrize("region", [None, "mars-1"])
+    def test_a_wrong_endpoint_of_the_environment_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, wrong: str, region: str | None
+    ) -> None:
+        monkeypatch.setenv(name, wrong)
+        access = S3Access("lab", region=region, profile=None if region is None else "lab")
+        with pytest.raises(InvalidURLError, match=f"^{name}.*{wrong}.* (is not the URL of a server|names no host)"):
+            settings_for(access, Credentials("id", "secret"))
 
     @pytest.mark.parametrize("names", [["AWS_ENDPOINT_URL"], ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]])
     def test_the_endpoint_of_the_environment(

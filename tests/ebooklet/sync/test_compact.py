@@ -1,11 +1,13 @@
 """Compaction: fewer and fuller objects, the same values, nothing of anybody's commit lost, whatever fails."""
 
 import random
+import re
 
 import pytest
 
 from ebooklet.errors import EBookletError, RemoteIntegrityError, UncertainOutcomeError, UUIDMismatchError
 from ebooklet.format.snapshot import Snapshot
+from ebooklet.plan.compact import plan_compaction
 from ebooklet.stores.memory import MemoryStore
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync import commit, compact
@@ -130,6 +132,12 @@ def test_a_pack_that_is_mostly_dead_is_given_up() -> None:
     after = open_version(store, KEY)
     assert after.snapshot.packs[0] is None
     assert {key: value for key, value in contents(after).items() if key in made} == made
+
+
+@pytest.mark.parametrize("size", [0, -1, "x", 1.5, True])
+def test_a_size_that_is_none_is_refused(size: object) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(f"group_bytes={size!r}")):
+        plan_compaction([], [], group_bytes=size)  # type: ignore[arg-type]
 
 
 def test_the_version_before_stays_readable_in_full() -> None:
