@@ -69,6 +69,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two minutes: medium data, fewer rounds")
     parser.add_argument("--only", default="", help="workloads, peers and fields, separated by commas")
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="no further round is begun after these")
     parser.add_argument("--ours", type=Path, default=HERE / ".venv-ours/bin/python", help="Python with this package")
     parser.add_argument("--peers", type=Path, default=HERE / ".venv-peers/bin/python", help="Python with the peers")
     parser.add_argument("--folder", type=Path, help="where to put data and files; a new temporary folder by default")
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace, plan: list[Part]) -> tuple[Results, float]:
     try:
         runner.prepare(fields_of(plan))
         runner.results.other["kernel"] = runner.try_run("kernel", {"do": "kernel"}, "ours") or {}
-        runner.deadline = started + SECONDS
+        runner.deadline = started + options.seconds
         for part in plan:
             runner.measure(part)
         if not options.only:

@@ -232,7 +232,7 @@ def run(runner: Runner, endpoint: str, options: argparse.Namespace) -> dict[str,
     parts = urlsplit(endpoint)
     host, port = parts.hostname or "", parts.port or 80
     remote: dict[str, Any] = {"runs": []}
-    deadline = time.perf_counter() + SECONDS
+    deadline = time.perf_counter() + options.seconds
     with ExitStack() as stack:
         plain = stack.enter_context(proxy_to(host, port))
         shimmed, direct = (stack.enter_context(underscore_proxy_to(host, port)) for _ in range(2))
@@ -276,6 +276,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--chunks", type=_numbers, default=[2000, 28], help="28 and/or 2000")
     parser.add_argument("--only", type=lambda text: tuple(text.split(",")), default=LABELS, help="peers")
     parser.add_argument("--no-edits", action="store_true", help="without the read amplification")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="no further round is begun after these")
     parser.add_argument("--ours", type=Path, default=HERE / ".venv-ours/bin/python", help="Python with this package")
     parser.add_argument("--peers", type=Path, default=HERE / ".venv-peers/bin/python", help="Python with the peers")
     parser.add_argument("--folder", type=Path, help="where to put data and local files")
