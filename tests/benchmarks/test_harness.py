@@ -153,5 +153,5 @@ def test_a_remote_run_becomes_a_table() -> None:
     text = remote_report.as_text(remote)
     assert "0.100 / 3 / 1.00" in text
     assert "failed" in text
-    assert remote_report.allowed(run, "write") == 3
+    assert remote_report.allowed(run, "write") == 4
     assert remote_report.allowed(run, "copy") == 4
