@@ -154,4 +154,4 @@ def test_a_remote_run_becomes_a_table() -> None:
     assert "0.100 / 3 / 1.00" in text
     assert "failed" in text
     assert remote_report.allowed(run, "write") == 4
-    assert remote_report.allowed(run, "copy") == 4
+    assert remote_report.allowed(run, "copy") == 5
