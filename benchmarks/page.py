@@ -20,9 +20,11 @@ with every peer and write this page. Ratios are what counts; seconds depend on t
 - One process for each peer, field and round; the order of the peers rotates. A cell is the median of the rounds, and
   inside a round short workloads are repeated and give their median. What takes longer than 2.5 s is measured once or
   twice only.
-- Every file is in the page cache. Every peer has the same chunks, and zstd 1 without a filter unless its name says
-  otherwise: `cfdb` is the released package with its defaults (byte shuffle, zstd), `h5netcdf-gzip` shuffle and gzip.
-  `h5py-raw` is not compressed and no competitor.
+- Every file is in the page cache. Memory for twice the array is touched before each measurement of fields of more than
+  100 MB: some virtual machines get their memory from the host at first touch, which takes longer than all the rest.
+- Every peer has the same chunks, and zstd 1 without a filter unless its name says otherwise: `cfdb` is the released
+  package with its defaults (byte shuffle, zstd), `h5netcdf-gzip` shuffle and gzip. `h5py-raw` is not compressed and no
+  competitor.
 - `ours` has statistics, checksums and journal switched on. It alone waits for the disk (`fsync`) when a file is
   closed: that is the column *durable*. The column *ours*, which is judged, has `os.fsync` switched off in the measuring
   process, as all peers work.
