@@ -112,7 +112,11 @@ def read_payloads(
         damaged(keys[number], max(0, size - int(numbers[number, OFFSET])))
     checksums = numbers[:, CRC].tolist()
     for portion in portions(offsets, lengths, positions):
-        _read_portion(read, portion, keys, checksums, found, damaged)
+        if len(portion.positions) == 1:
+            number = int(portion.positions[0])
+            found[number] = _read_one(read, size, keys[number], numbers[number].tolist(), damaged)
+        else:
+            _read_portion(read, portion, keys, checksums, found, damaged)
     return found
 
 
@@ -135,12 +139,10 @@ def _read_portion(
 ) -> None:
     data = read(portion.length, portion.offset)
     view, cells = memoryview(data), readable(data)
-    whole = len(portion.positions) == 1
     dense = 2 * int((portion.ends - portion.starts).sum()) >= len(data)
     places = zip(portion.positions.tolist(), portion.starts.tolist(), portion.ends.tolist(), strict=True)
     for number, start, end in places:
         key = keys[number].encode()
-        value = data if whole else cells[start:end]
-        if end > len(data) or extend_crc32c(extend_crc32c(0, key), value) != checksums[number]:
+        if end > len(data) or extend_crc32c(extend_crc32c(0, key), cells[start:end]) != checksums[number]:
             damaged(keys[number], max(0, len(data) - start) if end > len(data) else None)
-        found[number] = data if whole else view[start:end] if dense else data[start:end]
+        found[number] = view[start:end] if dense else data[start:end]
