@@ -13,8 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,22 +50,6 @@ class UnderscoreProxy(Proxy):
         for name in (b"init-bytes", b"format-version", b"num-groups", b"group-bytes"):
             answer = answer.replace(b"x-amz-meta-" + name, b"x-amz-meta-" + name.replace(b"-", b"_"))
         return answer, status
-
-
-@contextmanager
-def underscore_proxy_to(host: str, port: int) -> Iterator[Proxy]:
-    """Run such a proxy."""
-    import threading
-
-    proxy = UnderscoreProxy(host, port)
-    thread = threading.Thread(target=proxy.run, daemon=True)
-    thread.start()
-    proxy.wait_until_ready()
-    try:
-        yield proxy
-    finally:
-        proxy.stop()
-        thread.join(10)
 
 
 class Worker:
@@ -235,7 +218,7 @@ def run(runner: Runner, endpoint: str, options: argparse.Namespace) -> dict[str,
     deadline = time.perf_counter() + options.seconds
     with ExitStack() as stack:
         plain = stack.enter_context(proxy_to(host, port))
-        shimmed, direct = (stack.enter_context(underscore_proxy_to(host, port)) for _ in range(2))
+        shimmed, direct = (stack.enter_context(proxy_to(host, port, UnderscoreProxy)) for _ in range(2))
         proxies = dict.fromkeys(LABELS, plain) | {"cfdb": shimmed, "cfdb-direct": direct}
         bench = Bench(runner, endpoint, proxies)
         for chunks in options.chunks:

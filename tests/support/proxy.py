@@ -389,9 +389,9 @@ def _parse_head(raw: bytes) -> Head:
 
 
 @contextmanager
-def proxy_to(host: str, port: int) -> Iterator[Proxy]:
-    """Run a proxy in front of a server while the block lasts."""
-    proxy = Proxy(host, port)
+def proxy_to(host: str, port: int, kind: type[Proxy] = Proxy) -> Iterator[Proxy]:
+    """Run a proxy (of some kind) in front of a server while the block lasts."""
+    proxy = kind(host, port)
     thread = threading.Thread(target=proxy.run, name="cfdb-shared-proxy", daemon=True)
     thread.start()
     proxy.wait_until_ready()
