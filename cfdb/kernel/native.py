@@ -93,21 +93,7 @@ def summarise(values: Array) -> Summary:
 
 
 def pack_floats(values: Array, codes: np.dtype[Any], conversion: Conversion) -> tuple[Array, int]:
-    """Turn floats into codes in one pass: what `cfdb.format.packing.Packing.pack_floats` does in several.
-
-    Parameters
-    ----------
-    values : ndarray of float32 or float64
-    codes : np.dtype
-        Integer type of the codes.
-    conversion : Conversion
-        How the codes become floats again. Its `fill` stands for what has no code; 0 does when that is None.
-
-    Returns
-    -------
-    ndarray, int
-        The codes, and how many values have none.
-    """
+    """Turn floats into codes in one pass; `cfdb.kernel.packing.pack_floats` does it in several."""
     if values.dtype.str not in ("<f4", "<f8") or codes.kind not in "iu":
         raise ValueError(f"values of {values.dtype} cannot be packed into {codes}")
     limits = np.iinfo(codes)
