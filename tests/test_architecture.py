@@ -17,7 +17,9 @@ FLOORS = {
         ["opening", "opening_remote"],
         ["bridges", "testing"],
         ["display"],
+        ["analysis"],
         ["model"],
+        ["compute"],
         ["storage"],
         ["plan"],
         ["conventions"],
@@ -52,7 +54,10 @@ SINGLE_IMPORTERS = {
     "h5netcdf": {"cfdb.bridges.netcdf"},
     "matplotlib": {"cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
-    "xarray": set(),
+    "xarray": {"cfdb.bridges.xarray_lazy"},
+    "shapely": {"cfdb.conventions.geometries"},
+    "pyproj": {"cfdb.conventions.crs"},
+    "scipy": {"cfdb.analysis.interpolators"},
     "zarr": {"cfdb.bridges.zarr_codec"},
 }
 # cfdb reaches ebooklet through its two adapters and the opening, and shows progress as it does.

@@ -11,7 +11,8 @@ import numpy as np
 
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
 from cfdb.model.dataset import Dataset
-from cfdb.model.reading import COORDINATES, HELPERS, Reading
+from cfdb.model.listing import COORDINATES, HELPERS
+from cfdb.model.reading import Reading
 from cfdb.model.view import View
 from cfdb.storage.protocol import Stored
 

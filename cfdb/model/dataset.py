@@ -15,8 +15,9 @@ from cfdb.model.coordinate import Coordinate
 from cfdb.model.creation import Creator
 from cfdb.model.data_variable import DataVariable
 from cfdb.model.labels import Labels, Reopen
+from cfdb.model.listing import Chosen
 from cfdb.model.making import assign
-from cfdb.model.reading import Chosen, Reading
+from cfdb.model.reading import Reading
 from cfdb.model.structure import Dimension, Member, Structure, unknown_name
 from cfdb.model.variable import Variable
 from cfdb.model.view import View

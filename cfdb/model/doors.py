@@ -13,6 +13,16 @@ DOORS = {
     "summarize_variable": "cfdb.display.summary:summarize_variable",
     "summarize_pending": "cfdb.display.changes:summarize_pending",
     "reporting": "cfdb.display.progress:reporting",
+    "variable_to_xarray": "cfdb.bridges.xarray_lazy:variable_to_xarray",
+    "dataset_to_xarray": "cfdb.bridges.xarray_lazy:dataset_to_xarray",
+    "copy_dataset": "cfdb.analysis.copying:copy_dataset",
+    "write_dataset": "cfdb.analysis.writing:write_dataset",
+    "interpolate": "cfdb.analysis.interp:interpolate",
+    "explain": "cfdb.analysis.explain:explain",
+    "suggest_encoding": "cfdb.analysis.suggest:suggest_encoding",
+    "advise": "cfdb.analysis.advise:advise",
+    "storage_report": "cfdb.analysis.report:storage_report",
+    "check": "cfdb.analysis.check:check",
 }
 
 

@@ -1,0 +1,1 @@
+"""What can be done with whole datasets: copy, combine, interpolate, check, advise?"""

@@ -1,0 +1,1 @@
+"""How are chunked arrays gone through, grouped and reduced within a budget of memory?"""

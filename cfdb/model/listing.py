@@ -1,0 +1,140 @@
+"""Which variables, dimensions and attributes does a dataset, or a part of one, have?"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cfdb.errors import VariableNotFoundError
+from cfdb.format.names import composed
+from cfdb.model.attributes import Attributes
+from cfdb.model.containers import Variables
+from cfdb.model.doors import door
+from cfdb.model.labels import Labels
+from cfdb.model.structure import Member, unknown_name
+from cfdb.model.view import View
+from cfdb.plan.indexing import Selection
+
+COORDINATES = ("coordinate", "auxiliary")
+#: Roles of variables that describe others.
+HELPERS = ("bounds", "grid_mapping", "cell_measure", "formula_term")
+
+#: What is selected of dimensions, by their identity: a rename changes nothing.
+Chosen = Mapping[str, Selection]
+
+
+class Listing(ABC):
+    """Variables by name, with their coordinates and attributes."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+
+    @abstractmethod
+    def _selected(self) -> Chosen:
+        """Give what is selected of each dimension; those not named are whole."""
+
+    @abstractmethod
+    def _object(self, member: Member) -> View:
+        """Give the object a user works with."""
+
+    def _members(self) -> dict[str, Member]:
+        self._labels.structure.check_open()
+        return self._labels.structure.members
+
+    # names
+
+    @property
+    def var_names(self) -> tuple[str, ...]:
+        """Names of all variables, in the order of creation."""
+        return tuple(self._members())
+
+    @property
+    def coord_names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+        return tuple(name for name, member in self._members().items() if member.record.role in COORDINATES)
+
+    @property
+    def data_var_names(self) -> tuple[str, ...]:
+        """Names of the variables that hold data."""
+        others = (*COORDINATES, *HELPERS)
+        return tuple(name for name, member in self._members().items() if member.record.role not in others)
+
+    @property
+    def variables(self) -> Variables[Any]:
+        """All variables."""
+        return self._listed(self.var_names, "variable")
+
+    @property
+    def coords(self) -> Variables[Any]:
+        """The coordinates."""
+        return self._listed(self.coord_names, "coordinate")
+
+    @property
+    def data_vars(self) -> Variables[Any]:
+        """The variables that hold data."""
+        return self._listed(self.data_var_names, "data variable")
+
+    def _listed(self, names: tuple[str, ...], kind: str) -> Variables[Any]:
+        members = self._members()
+        return Variables({name: self._object(members[name]) for name in names}, kind)
+
+    # dimensions
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the dimensions."""
+        return tuple(self.sizes)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the dimensions."""
+        self._labels.structure.check_open()
+        chosen = self._selected()
+        sizes = {}
+        for name, dim in self._labels.structure.dims.items():
+            selection = chosen.get(dim.id)
+            if selection is None:
+                sizes[name] = dim.size
+            elif selection.shape:
+                sizes[name] = selection.shape[0]
+        return sizes
+
+    @property
+    def attrs(self) -> Attributes:
+        """Attributes of the dataset."""
+        return Attributes(self._labels.structure, None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the dataset is open."""
+        return self._labels.is_open
+
+    # variables
+
+    def __getitem__(self, name: str) -> Any:
+        members = self._members()
+        if not isinstance(name, str) or composed(name) not in members:
+            raise VariableNotFoundError(unknown_name("variable", name, members))
+        return self._object(members[composed(name)])
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give a variable, or `default` when there is none of this name."""
+        members = self._members()
+        found = members.get(composed(name)) if isinstance(name, str) else None
+        return default if found is None else self._object(found)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and composed(name) in self._members()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.var_names)
+
+    def __len__(self) -> int:
+        return len(self._members())
+
+    def keys(self) -> tuple[str, ...]:
+        """Give the names of all variables."""
+        return self.var_names
+
+    def __repr__(self) -> str:
+        text: str = door("summarize_dataset")(self)
+        return text
