@@ -73,6 +73,20 @@ class Listing(ABC):
         """The variables that hold data."""
         return self._listed(self.data_var_names, "data variable")
 
+    @property
+    def axes(self) -> dict[str, str]:
+        """Names of the coordinates by their axis (x, y, z, t, xy, xyz), as far as one is declared.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     lat = ds.create.coord.generic("lat", data=[60.0, 50.0], axis="y")
+        ...     ds.axes
+        {'y': 'lat'}
+        """
+        return {member.record.axis: name for name, member in self._members().items() if member.record.axis}
+
     def _listed(self, names: tuple[str, ...], kind: str) -> Variables[Any]:
         members = self._members()
         return Variables({name: self._object(members[name]) for name in names}, kind)
