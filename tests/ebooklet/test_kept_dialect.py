@@ -137,6 +137,15 @@ def test_on_rgw_every_edit_takes_three_requests(bucket: Bucket, tmp_path: Path, 
     assert contents(bucket) == {"a": "edit 2"}
 
 
+def test_a_file_made_anew_remembers_what_its_first_push_learned(bucket: Bucket, tmp_path: Path) -> None:
+    path = tmp_path / "x.blt"
+    for _ in range(2):  # new where nothing was, and in place of what is there
+        write(bucket, path, "n", a="1")
+        assert bucket.requests == {"GET": 1, "CPUT": 2, "PUT": 1}
+        write(bucket, path, a="2")
+        assert bucket.requests == {"GET": 1, "PUT": 1, "CPUT": 1}
+
+
 def test_a_server_of_another_name_with_that_spelling_is_learned_once(bucket: Bucket, tmp_path: Path) -> None:
     bucket.name = {"Server": "Some Store/2.1"}
     write(bucket, tmp_path / "x.blt", "c", a="1")
