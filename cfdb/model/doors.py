@@ -15,6 +15,7 @@ DOORS = {
     "reporting": "cfdb.display.progress:reporting",
     "variable_to_xarray": "cfdb.bridges.xarray_lazy:variable_to_xarray",
     "dataset_to_xarray": "cfdb.bridges.xarray_lazy:dataset_to_xarray",
+    "open_dataset": "cfdb.opening:open_dataset",
     "copy_dataset": "cfdb.analysis.copying:copy_dataset",
     "write_dataset": "cfdb.analysis.writing:write_dataset",
     "interpolate": "cfdb.analysis.interp:interpolate",

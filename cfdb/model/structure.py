@@ -290,6 +290,11 @@ class Structure:
             self.guard(member)
         self._mark(attributes_key(owner), lambda: encode_attributes(attributes, features))
 
+    def set_dataset(self, record: DatasetRecord) -> None:
+        """Replace the record of the dataset."""
+        self.dataset = record
+        self._mark(DATASET_KEY, lambda: self.dataset.encode())
+
     def add_dimension(self, record: DimensionRecord) -> Dimension:
         """Add a dimension."""
         dim = Dimension(replace(record, order=self._next_order(d.record.order for d in self.dims.values())))
