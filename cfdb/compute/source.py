@@ -37,6 +37,8 @@ class Source:
         Gives the values of a box; lists select rows and columns.
     prefetch : callable
         Brings the chunks of a box near.
+    owners : tuple of ndarray
+        Along every axis the number of the chunk that holds each position. None given: a chunk per break.
     """
 
     name: str
@@ -48,3 +50,4 @@ class Source:
     chunk_nbytes: int
     read: Callable[[Box], Array]
     prefetch: Callable[[Box], object]
+    owners: tuple[Integers, ...] = ()

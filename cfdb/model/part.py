@@ -193,26 +193,27 @@ class Part(ArrayLike):
         """Describe this part to what computes with it."""
         selection = self._selected()
         mask = self._labels.masked if masked is None else masked
+        owners = tuple(self._owners(selection, axis) for axis in selection.layout)
         return Source(
             name=self.name,
             dims=self.dims,
             shape=self.shape,
             dtype=np.dtype(self.dtype.dtype_decoded),
             itemsize=self._array.dtype.itemsize,
-            breaks=tuple(self._breaks(selection, axis) for axis in selection.layout),
+            breaks=tuple(_breaks(chunks) for chunks in owners),
             chunk_nbytes=self._array.chunk_nbytes,
             read=lambda box: self._codec.read(selection.take(box), mask, None),
             prefetch=lambda box: self._array.load(selection.take(box)),
+            owners=owners,
         )
 
-    def _breaks(self, selection: Selection, axis: int | None) -> npt.NDArray[np.int64]:
-        """Give the positions along one axis of a result at which another chunk begins."""
+    def _owners(self, selection: Selection, axis: int | None) -> npt.NDArray[np.int64]:
+        """Give the number of the chunk that holds each position along one axis of a result."""
         if axis is None:
             return np.zeros(1, np.int64)
         positions = selection.axes[axis].positions()
-        chunks = self._member.dims[axis].slots.slots(positions) // self.chunk_shape[axis]
-        starts: npt.NDArray[np.int64] = np.flatnonzero(np.diff(chunks)) + 1
-        return np.concatenate([np.zeros(min(positions.size, 1), np.int64), starts])
+        chunks: npt.NDArray[np.int64] = self._member.dims[axis].slots.slots(positions) // self.chunk_shape[axis]
+        return chunks
 
     # values
 
@@ -280,6 +281,12 @@ class Part(ArrayLike):
     def __reduce__(self) -> Any:
         reopen, arguments = self._labels.reopening()
         return _reopened, (reopen, arguments, self.name, self._selection)
+
+
+def _breaks(chunks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Give the positions at which another chunk begins."""
+    starts: npt.NDArray[np.int64] = np.flatnonzero(np.diff(chunks)) + 1
+    return np.concatenate([np.zeros(min(chunks.size, 1), np.int64), starts])
 
 
 def _reopened(reopen: Any, arguments: tuple[Any, ...], name: str, selection: Selection | None) -> Part:
