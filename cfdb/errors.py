@@ -9,6 +9,7 @@
     ├── LabelNotFoundError (KeyError)                  a label that is not in a coordinate
     ├── ShapeError (ValueError)                        values that do not fit the selection
     ├── CoordinateError (ValueError)                   duplicates, NaN, wrong step ...
+    ├── GroupingError (ValueError)                     labels that cannot be grouped as asked
     ├── EncodingError (ValueError)                     a value the encoding cannot hold
     ├── DataTypeError (TypeError)                      a type cfdb does not store
     ├── ReadOnlyError (ValueError)                     write through a handle opened for reading
@@ -56,6 +57,10 @@ class ShapeError(CFDBError, ValueError):
 
 class CoordinateError(CFDBError, ValueError):
     """Values a coordinate cannot take."""
+
+
+class GroupingError(CFDBError, ValueError):
+    """Labels that cannot be grouped in the way that was asked for."""
 
 
 class EncodingError(CFDBError, ValueError):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from cfdb.model.grouping import GroupBy, group_axes
 from cfdb.model.part import Part
 from cfdb.plan.indexing import Selection
 
@@ -72,3 +73,21 @@ class Iterating(Part):
             return part.read()
         slices, chunk = first
         return None if missing_none and not part._array.is_written(chunk) else part._at(part._taken(slices)).read()
+
+    def groupby(self, coord_names: Any, max_mem: int = 2**29) -> GroupBy:
+        """Cut into groups along one or several dimensions.
+
+        Parameters
+        ----------
+        coord_names : str, iterable of str, or dict
+            What is grouped: the name of a dimension (each of its positions is a group of its own), ``'time.month'`` and
+            other components of dates, or the name of a variable along a dimension, by whose values is grouped. As a
+            dict, names with the size of a group (int) or a period: ``{'time': 'M'}``, ``'7D'``, ``'season'`` ...
+        max_mem : int
+            Bytes that going through the groups may take.
+
+        Returns
+        -------
+        GroupBy
+        """
+        return GroupBy(self, group_axes(self, coord_names), max_mem)
