@@ -22,6 +22,7 @@ from cfdb.plan.indexing import Selection, select_all
 from cfdb.storage.access import ChunkAccess
 from cfdb.storage.portions import window
 from cfdb.storage.protocol import ChunkStore, Stored
+from cfdb.storage.raw import copy_chunks
 from cfdb.storage.reading import ArrayReader, Piece
 from cfdb.storage.values import statistics_of
 from cfdb.storage.writing import ArrayWriter
@@ -128,6 +129,13 @@ class ChunkedArray:
         """
         return self._reader.read(self.grid, selection, out)
 
+    def read_cells(self, selection: Selection) -> Array:
+        """Read selected cells as they are stored: codes when packed, rounded when that is declared.
+
+        `write` takes them back with ``encoded=True``, bit for bit.
+        """
+        return self._reader.read_cells(self.grid, selection)
+
     def read_points(self, points: Sequence[Array]) -> Array:
         """Read single cells, given by their positions along every axis."""
         return self._reader.read_points(self.grid, points)
@@ -204,6 +212,10 @@ class ChunkedArray:
         self._writer.write_points(self.grid, points, values)
 
     # asking
+
+    def copy_chunks(self, target: ChunkStore, max_mem: int, report: Callable[[int], None] | None = None) -> int:
+        """Copy every chunk to another store, under the same key and as it is stored; give their number."""
+        return copy_chunks(self._access, sorted(self.written_keys()), target, max_mem, report)
 
     def written_keys(self) -> set[str]:
         """Give the keys of the chunks that were written."""

@@ -104,6 +104,26 @@ class ArrayReader:
                 where = target[(*part.out_selection, ...)]
                 self.access.decode_into(part.key, payload, where, part.chunk_selection)
 
+    def read_cells(self, grid: ChunkGrid, selection: Selection) -> Array:
+        """Read selected cells as they are stored (codes when packed), of shape ``selection.full_shape``."""
+        pipeline = self.access.pipeline
+        target = np.empty(selection.full_shape, pipeline.dtype.dtype_encoded)
+        blank = pipeline.blank_cells(())[()]
+
+        def work(batch: Sequence[ChunkProjection]) -> None:
+            payloads = self.access.payloads([part.key for part in batch])
+            for part, payload in zip(batch, payloads, strict=True):
+                if payload is None:
+                    target[part.out_selection] = blank
+                else:
+                    target[part.out_selection] = self.access.cells(part.key, payload)[part.chunk_selection]
+
+        projections = list(grid.plan(selection))
+        self.access.store.prefetch(part.key for part in projections)
+        share = shared(len(projections), len(projections) * self.access.chunk_nbytes)
+        run_all(sliced(projections, share.step), work, inline=share.inline)
+        return target
+
     # single cells
 
     def read_points(self, grid: ChunkGrid, points: Sequence[Array]) -> Array:

@@ -3,7 +3,7 @@
 A chunk is given by all its cells, or by those of a box: then only the blocks that the box reaches are encoded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -48,6 +48,14 @@ class Edit:
 
 def encode_edits(pipeline: CodecPipeline, edits: Sequence[Edit]) -> list[ChunkWrite]:
     """Encode chunks, with one call for those of which all cells are given, and one for the others."""
+    tail = trailers(pipeline)
+    return [
+        ChunkWrite(edit.key, payload, tail(edit.key, payload), edit.note) for edit, payload in _payloads(pipeline, edits)
+    ]
+
+
+def trailers(pipeline: CodecPipeline) -> Callable[[str, Buffer], bytes]:
+    """Give the function that makes the trailer of a chunk, from its key and payload."""
     names = [codec.name for codec in pipeline.chain]
     codec = next((name for name in names if name in CODECS), "none")
     flags = (
@@ -55,13 +63,13 @@ def encode_edits(pipeline: CodecPipeline, edits: Sequence[Edit]) -> list[ChunkWr
         + VARIABLE_LENGTH * pipeline.dtype.is_variable_length
         + PACKED * pipeline.dtype.is_packed
     )
-    size = prod(pipeline.shape) * pipeline.dtype.dtype_encoded.itemsize
-    writes = []
-    for edit, payload in _payloads(pipeline, edits):
-        raw_length = size if names[0] in ("bytes", "cfdb.auto") else _raw_length(payload, codec)
-        tail = build_trailer(edit.key, payload, codec=codec, flags=flags, raw_length=raw_length)
-        writes.append(ChunkWrite(edit.key, payload, tail, edit.note))
-    return writes
+    fixed = prod(pipeline.shape) * pipeline.dtype.dtype_encoded.itemsize if names[0] in ("bytes", "cfdb.auto") else None
+
+    def tail(key: str, payload: Buffer) -> bytes:
+        raw_length = _raw_length(payload, codec) if fixed is None else fixed
+        return build_trailer(key, payload, codec=codec, flags=flags, raw_length=raw_length)
+
+    return tail
 
 
 def _payloads(pipeline: CodecPipeline, edits: Sequence[Edit]) -> Iterator[tuple[Edit, bytes]]:
@@ -87,7 +95,7 @@ def statistics_of(pipeline: CodecPipeline, cells: Array) -> ChunkStatistics:
     return compute(pipeline.from_cells(cells), fill_value=pipeline.fill_value)
 
 
-def _raw_length(payload: bytes, codec: str) -> int:
+def _raw_length(payload: Buffer, codec: str) -> int:
     """Count the bytes of the payload when decompressed; 0 where that is not known without doing it."""
     if codec == "none":
         return len(payload)
