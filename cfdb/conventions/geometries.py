@@ -119,7 +119,9 @@ def normalise(values: Any, kind: str, precision: int | None, name: str = "geomet
 def _as_objects(values: Any) -> Array:
     """Give an array of numbers, or of objects where None or text stand among coordinates."""
     if isinstance(values, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(values), None, values.astype(object))
+        objects: Array = values.data.astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
     try:
         array = np.asarray(values)
     except ValueError:  # coordinates among geometries and None: each entry is a value
@@ -138,8 +140,9 @@ def _points_of(numbers: Array, kind: str, name: str) -> Array:
     if not numbers.size:
         return np.empty(numbers.shape[:-1] if numbers.ndim > 1 else (0,), object)
     missing = np.asarray(np.isnan(numbers.astype(np.float64)).all(axis=-1))
-    points = np.asarray(_shapely().points(np.where(missing[..., None], 0.0, numbers)), object)
-    return np.where(missing, None, points)
+    points: Array = np.empty(missing.shape, object)
+    points[~missing] = _shapely().points(numbers[~missing])
+    return points
 
 
 def _read(value: Any, kind: str, what: str) -> Any:

@@ -145,6 +145,8 @@ def _unmasked(values: Any, dtype: "DataType", fill_value: Any) -> Array:
 
 def _cast(array: Array, dtype: "DataType") -> Array:
     kind, target = dtype.kind, dtype.dtype_encoded
+    if kind == "G":
+        return _checked_geometries(array, dtype)
     if array.dtype == target and array.dtype.isnative:
         return array
     if kind in "iue":
@@ -252,6 +254,16 @@ _NOTHING = object()
 
 def _is_none(value: Any, dtype: "DataType") -> bool:
     return value is None and dtype.nullable
+
+
+def _checked_geometries(array: Array, dtype: "DataType") -> Array:
+    """Let WKT in bytes pass, and None; it is made and read by `cfdb.conventions.geometries`."""
+    if array.dtype.kind != "O":
+        raise DataTypeError(f"values of type {array.dtype} cannot be stored as {dtype}")
+    wrong = next((value for value in array.flat if not isinstance(value, bytes | None)), None)
+    if wrong is not None:
+        raise DataTypeError(f"{wrong!r} of type {type(wrong).__name__} is no stored {dtype}: cells are WKT in bytes")
+    return array
 
 
 def _cast_bytes(array: Array, target: np.dtype[Any]) -> Array:

@@ -1,6 +1,7 @@
 """How do stored values become what a user sees, and back?
 
-The chunk engine gives numbers; CF times become dates of their calendar here, and a declared fill value becomes a mask.
+The chunk engine gives numbers; CF times become dates of their calendar here, stored text becomes geometries, and a
+declared fill value becomes a mask.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.conventions import geometries
 from cfdb.conventions.calendars import decode_times, encode_times
 from cfdb.errors import EncodingError
 from cfdb.model.structure import Member
@@ -38,7 +40,7 @@ class Codec:
                 f"out= has shape {out.shape} and type {out.dtype}; this takes {selection.shape} and "
                 f"{self._member.record.dtype.dtype_decoded}"
             )
-        if self._is_calendar:
+        if self._is_calendar or self._is_geometry:
             out[...] = self.present(selection.to_result(self._array.read(selection)), masked)
         else:
             self._array.read(selection, out.reshape(selection.full_shape))
@@ -52,15 +54,17 @@ class Codec:
         if self._is_calendar:
             dates: Array = decode_times(values, str(dtype.units), str(dtype.calendar))
             return dates
+        if self._is_geometry:
+            return geometries.decode(values)
         fill = self._member.record.fill_value
         return np.ma.MaskedArray(values, mask=values == fill, fill_value=fill)
 
     def is_plain(self, masked: bool) -> bool:
         """Tell whether a user sees what the engine gives."""
         record = self._member.record
-        if record.dtype.kind == "t":
+        if record.dtype.kind in "tG":
             return False
-        return not masked or record.fill_value is None or record.dtype.kind in "TG" or _is_nan(record.fill_value)
+        return not masked or record.fill_value is None or record.dtype.kind == "T" or _is_nan(record.fill_value)
 
     def encode(self, values: Any) -> Array:
         """Turn what a user gives into what the engine takes."""
@@ -69,6 +73,9 @@ class Codec:
             if times.dtype.kind in "iuf":
                 return times
             return encode_times(times, str(dtype.units), str(dtype.calendar), dtype.dtype_encoded)
+        if self._is_geometry:
+            dtype = self._member.record.dtype
+            return geometries.encode(values, dtype.name, dtype.precision, repr(self._member.path))
         return values if isinstance(values, np.ndarray) else np.asarray(values, self._hint(values))
 
     def codes(self, values: Any) -> Array:
@@ -89,6 +96,14 @@ class Codec:
             # what is broadcast is turned into cells while it is small
             stored, encoded = self._array.pipeline.to_cells(stored), True
         self._array.write(selection, selection.to_full(stored), encoded=encoded)
+
+    def identities(self, values: Array) -> Array:
+        """Give what must be unique among labels, from what the engine knows: of geometries their normalised text."""
+        return geometries.keys(geometries.decode(values)) if self._is_geometry else values
+
+    @property
+    def _is_geometry(self) -> bool:
+        return self._member.record.dtype.kind == "G"
 
     @property
     def _is_calendar(self) -> bool:
