@@ -6,9 +6,11 @@
     ├── VariableNotFoundError (KeyError, ValueError)   no variable of this name; names the nearest
     ├── InvalidNameError (ValueError)                 a name netCDF does not allow, or already in use
     ├── SelectionError (IndexError)                    an index out of bounds or of the wrong kind
+    │   └── DimensionNotFoundError (KeyError, ValueError)  no dimension of this name to select along
     ├── LabelNotFoundError (KeyError)                  a label that is not in a coordinate
     ├── ShapeError (ValueError)                        values that do not fit the selection
     ├── CoordinateError (ValueError)                   duplicates, NaN, wrong step ...
+    │   └── CoordinateTypeError (TypeError)        a coordinate that the type of the dataset excludes
     ├── GroupingError (ValueError)                     labels that cannot be grouped as asked
     ├── EncodingError (ValueError)                     a value the encoding cannot hold
     ├── DataTypeError (TypeError)                      a type cfdb does not store
@@ -44,6 +46,13 @@ class SelectionError(CFDBError, IndexError):
     """An index out of bounds or of a kind that cannot select."""
 
 
+class DimensionNotFoundError(SelectionError, KeyError, ValueError):
+    """No dimension of this name to select along."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class LabelNotFoundError(CFDBError, KeyError):
     """A label that is not in the coordinate."""
 
@@ -57,6 +66,10 @@ class ShapeError(CFDBError, ValueError):
 
 class CoordinateError(CFDBError, ValueError):
     """Values a coordinate cannot take."""
+
+
+class CoordinateTypeError(CoordinateError, TypeError):
+    """A coordinate that the type of the dataset excludes: geometries in a grid, x and y among stations."""
 
 
 class GroupingError(CFDBError, ValueError):

@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 
 #: Decimals of coordinates when nothing is said: about a metre in degrees.
 DEFAULT_PRECISION = 5
+#: Kinds by the names a user may call them.
+NAMES = {"point": "point", "line": "line", "linestring": "line", "polygon": "polygon"}
 #: shapely's names of the geometries of each kind; those of several parts belong to lines and polygons.
 _KINDS = {
     "point": ("Point",),

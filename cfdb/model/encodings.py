@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.conventions import geometries
 from cfdb.format.codecs import CodecSpec, choose_block_shape, default_chain
 from cfdb.format.dtypes import DataType
 from cfdb.format.dtypes import dtype as as_data_type
@@ -178,3 +179,41 @@ def describe_rounding(dtype: DataType) -> dict[str, Any]:
             "plus_relative_error": place,
         }
     return {}
+
+
+def read_geometries(
+    name: str, wanted: Any, data: Any, precision: int | None
+) -> tuple[DataType, npt.NDArray[Any] | None] | None:
+    """Give type and values of a new variable of geometries; None when it holds something else.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable, for messages.
+    wanted : optional
+        Its type, as its creator says it.
+    data : optional
+        Its values, as `cfdb.conventions.geometries.normalise` takes them.
+    precision : int or None
+        Decimals of the coordinates.
+    """
+    found = wanted if isinstance(wanted, DataType) else None
+    if found is None:
+        kind = _geometry_kind(wanted, data)
+        if kind is None:
+            return None
+        found = as_data_type(kind, geometries.DEFAULT_PRECISION if precision is None else precision)
+    elif found.kind == "G" and precision not in (None, found.precision):
+        raise ValueError(f"precision={precision!r} of {name!r}, and its dtype says {found.precision}; leave one out")
+    if found.kind != "G":
+        return None
+    if data is None:
+        return found, None
+    return found, geometries.normalise(data, found.name, found.precision, repr(name))
+
+
+def _geometry_kind(wanted: Any, data: Any) -> str | None:
+    """Give the kind of geometry that a type names, or else that of the values."""
+    if isinstance(wanted, str):
+        return geometries.NAMES.get(wanted.lower())
+    return geometries.kind_of(data) if wanted is None and isinstance(data, np.ndarray) else None

@@ -23,7 +23,8 @@ from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
 from cfdb.format.names import check_path, new_id
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
-from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding
+from cfdb.model.dataset_types import check_coordinate
+from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding, read_geometries
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
 from cfdb.model.structure import Dimension, Member, unknown_name
@@ -121,11 +122,9 @@ def create_variable(labels: Labels, request: Request) -> Any:
             raise InvalidNameError(f"there is a variable {path!r} already; delete it first, or choose another name")
         if request.role not in ROLES:
             raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
-        data = _as_array(request.data)
-        dtype = choose_rounding(
-            path, _data_type(path, request.dtype, data), data, request.fill_value, precision=request.precision,
-            keep_bits=request.keep_bits, bit_information=request.bit_information,
-        )  # fmt: skip
+        dtype, data = _typed(path, request)
+        if request.role == "coordinate":
+            check_coordinate(structure.dataset.dataset_type, path, dtype, request.axis)
         dims = tuple(_dimension(labels, request, number, data) for number in range(len(request.dims)))
         member = structure.add_member(_record(labels, request, path, dtype, dims))
         made.append(member)
@@ -233,6 +232,21 @@ def _as_array(data: Any) -> Array | None:
     return data if isinstance(data, np.ndarray) else np.asarray(data)
 
 
+def _typed(path: str, request: Request) -> tuple[DataType, Array | None]:
+    """Give the type of a new variable, and its values."""
+    given = _as_array(request.data) if request.dtype is None or isinstance(request.data, View) else request.data
+    geometric = read_geometries(path, request.dtype, given, request.precision)
+    if geometric is not None:
+        if request.fill_value is not None:
+            raise ValueError(f"fill_value={request.fill_value!r} of {path!r}: missing geometries are None")
+        return geometric
+    data = _as_array(given)
+    return choose_rounding(
+        path, _data_type(path, request.dtype, data), data, request.fill_value, precision=request.precision,
+        keep_bits=request.keep_bits, bit_information=request.bit_information,
+    ), data  # fmt: skip
+
+
 def _data_type(name: str, wanted: Any, data: Array | None) -> DataType:
     if wanted is not None:
         return as_data_type(wanted)
@@ -335,7 +349,7 @@ def _write(variable: Variable, request: Request, data: Array | None) -> None:
         labels = variable._array.pipeline.from_cells(data) if request.encoded else stored_labels(variable, data)
     if labels.shape != variable.shape:
         raise CoordinateError(f"coordinate {variable.name!r} needs {variable.shape[0]} labels, not {labels.size}")
-    check_labels(variable.name, labels)
+    check_labels(variable.name, variable._codec.identities(labels))
     step = chosen_step(variable.name, labels, request.step)
     if step is not None:
         variable._replace(step=step)
