@@ -1,13 +1,14 @@
 """Into which blocks is an array cut, so that each fits in memory and ends where chunks do?"""
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.source import Source
+from cfdb.model.part import Part
+from cfdb.plan.indexing import Range, Selection
 
 Slices = tuple[slice, ...]
 Integers = npt.NDArray[np.int64]
@@ -16,17 +17,34 @@ Integers = npt.NDArray[np.int64]
 COPIES = 4
 
 
-def blocks_of(source: Source, max_mem: int) -> Iterator[Slices]:
-    """Cut an array into blocks of whole chunks, in the order of its cells.
+def blocks_of(part: Part, max_mem: int) -> Iterator[Slices]:
+    """Cut a part of a variable into blocks of whole chunks, in the order of its cells.
 
     Parameters
     ----------
-    source : Source
-        The array.
+    part : Part
+        The part.
     max_mem : int
         Bytes that may be used while a block is copied; one chunk is taken in any case.
     """
-    return cut(source.shape, source.breaks, source.itemsize, max_mem // COPIES)
+    selection = part._selected()
+    breaks = [_breaks(part, selection, axis) for axis in selection.layout]
+    return cut(selection.shape, breaks, part._array.dtype.itemsize, max_mem // COPIES)
+
+
+def _breaks(part: Part, selection: Selection, number: int | None) -> Integers:
+    """Give the positions along one axis at which another chunk begins; few, however long the axis."""
+    if number is None:
+        return np.zeros(1, np.int64)
+    axis, length, slots = selection.axes[number], part.chunk_shape[number], part._member.dims[number].slots
+    if isinstance(axis, Range) and axis.step == 1:
+        found = [np.empty(0, np.int64)]
+        for first, run in slots.parts(axis.start, axis.start + axis.count):
+            inner = np.arange((run.slot // length + 1) * length, run.end, length)
+            found.append(np.concatenate([[run.slot], inner]) - run.slot + first - axis.start)
+        return np.concatenate(found).astype(np.int64)
+    chunks = slots.slots(axis.positions()) // length
+    return np.concatenate([np.zeros(min(chunks.size, 1), np.int64), np.flatnonzero(np.diff(chunks)) + 1])
 
 
 def cut(shape: Sequence[int], breaks: Sequence[Integers], itemsize: int, max_bytes: int) -> Iterator[Slices]:
@@ -50,4 +68,4 @@ def cut(shape: Sequence[int], breaks: Sequence[Integers], itemsize: int, max_byt
         if groups[axis] < chunks:
             break
     ends = [[*axis[:-1:number].tolist(), size] for axis, number, size in zip(edges, groups, shape, strict=True)]
-    yield from product(*([slice(start, stop) for start, stop in zip(axis[:-1], axis[1:])] for axis in ends))
+    yield from product(*([slice(start, stop) for start, stop in pairwise(axis)] for axis in ends))

@@ -24,6 +24,7 @@ from cfdb.storage.portions import window
 from cfdb.storage.protocol import ChunkStore, Stored
 from cfdb.storage.raw import copy_chunks
 from cfdb.storage.reading import ArrayReader, Piece
+from cfdb.storage.summaries import ChunkSummary, summarise_part
 from cfdb.storage.values import statistics_of
 from cfdb.storage.writing import ArrayWriter
 
@@ -244,6 +245,11 @@ class ChunkedArray:
         indexes = sorted(index for index in self.written() if index in present)
         notes = self.store.notes([grid.key(index) for index in indexes])
         return {index: self._current(grid, index, note) for index, note in zip(indexes, notes, strict=True)}
+
+    def summaries(self, selection: Selection | None = None) -> Iterator[ChunkSummary]:
+        """Tell what is known of every chunk of a selection without reading it, in the order of the chunks."""
+        chosen = self.everything() if selection is None else selection
+        return summarise_part(self.store, self.pipeline, self.grid, chosen)
 
     def _current(self, grid: ChunkGrid, index: tuple[int, ...], note: bytes | None) -> ChunkStatistics:
         logical = grid.logical(index)

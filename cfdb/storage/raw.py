@@ -45,7 +45,9 @@ def copy_chunks(
         access.store.prefetch(some)
         rows = zip(some, access.payloads(some), access.store.notes(some), strict=True)
         target.set_many(
-            ChunkWrite(key, payload, tail(key, payload), note or b"") for key, payload, note in rows if payload is not None
+            ChunkWrite(key, payload, tail(key, payload), note or b"")
+            for key, payload, note in rows
+            if payload is not None
         )
         done += len(some)
         if report is not None:

@@ -50,7 +50,8 @@ def encode_edits(pipeline: CodecPipeline, edits: Sequence[Edit]) -> list[ChunkWr
     """Encode chunks, with one call for those of which all cells are given, and one for the others."""
     tail = trailers(pipeline)
     return [
-        ChunkWrite(edit.key, payload, tail(edit.key, payload), edit.note) for edit, payload in _payloads(pipeline, edits)
+        ChunkWrite(edit.key, payload, tail(edit.key, payload), edit.note)
+        for edit, payload in _payloads(pipeline, edits)
     ]
 
 
