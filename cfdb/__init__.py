@@ -10,6 +10,7 @@ from cfdb.options import get_options, set_options
 
 if TYPE_CHECKING:
     from cfdb import kernel
+    from cfdb.exporting import cfdb_to_netcdf4
     from cfdb.format import dtypes
     from cfdb.format.dtypes import compute_scale_and_offset
     from cfdb.format.rounding import keep_bits
@@ -23,6 +24,7 @@ __version__ = "1.0.dev0"
 #: Where the other public names live; each is loaded when it is first used.
 _HOMES = {
     "S3Connection": "ebooklet.connection:S3Connection",
+    "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
     "dtypes": "cfdb.format.dtypes",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
     "keep_bits": "cfdb.format.rounding:keep_bits",
@@ -38,6 +40,7 @@ __all__ = [
     "PartialDataWarning",
     "S3Connection",
     "__version__",
+    "cfdb_to_netcdf4",
     "compute_scale_and_offset",
     "dtypes",
     "errors",

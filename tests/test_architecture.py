@@ -13,7 +13,7 @@ FLOORS = {
     "cfdb": [
         ["demo"],
         ["__init__"],
-        ["importing"],
+        ["importing", "exporting"],
         ["opening", "opening_remote"],
         ["bridges", "testing"],
         ["display"],
@@ -51,7 +51,7 @@ SINGLE_IMPORTERS = {
     "botocore": {"ebooklet.stores.boto"},
     "urllib3": {"ebooklet.stores.pool"},
     "moto": {"cfdb.testing"},
-    "h5netcdf": {"cfdb.bridges.netcdf"},
+    "h5netcdf": {"cfdb.bridges.netcdf", "cfdb.bridges.netcdf_export"},
     "matplotlib": {"cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
     "xarray": {"cfdb.bridges.xarray_lazy"},

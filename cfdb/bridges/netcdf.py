@@ -8,14 +8,22 @@ in blocks of whole chunks.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.bridges.netcdf_plan import Chunks, Names, SourceDimension, SourceVariable, Survey, block_shape, text_of
+from cfdb.bridges.netcdf_plan import (
+    Chunks,
+    Names,
+    SourceDimension,
+    SourceVariable,
+    Survey,
+    block_shape,
+    blocks,
+    text_of,
+)
 from cfdb.bridges.netcdf_targets import Target, plan_targets
 from cfdb.display.progress import Progress, Report, reporting
 from cfdb.errors import FormatError, InvalidNameError, ShapeError
@@ -170,14 +178,6 @@ def _read(file: Any, variable: SourceVariable, block: Block) -> Array:
     return values
 
 
-def _blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[Block]:
-    steps = [range(0, size, length) for size, length in zip(shape, block, strict=True)]
-    for starts in product(*steps):
-        yield tuple(
-            slice(start, min(start + length, size)) for start, length, size in zip(starts, block, shape, strict=True)
-        )
-
-
 # writing
 
 
@@ -248,7 +248,7 @@ def _stream(file: Any, variable: Any, target: Target, before: int, total: int, r
     itemsize = max(source.dtype.itemsize, target.dtype.itemsize)
     shape = block_shape(source.shape, variable.chunk_shape, source.chunks, itemsize, BLOCK_BYTES)
     done = before
-    for block in _blocks(source.shape, shape):
+    for block in blocks(source.shape, shape):
         values = target.kept.convert(_read(file, source, block))
         variable.set(block, values, decoded=not target.kept.encoded)
         done += prod(part.stop - part.start for part in block) * source.dtype.itemsize

@@ -5,8 +5,9 @@ their neighbours call them (``bounds``, ``grid_mapping``, ``coordinates`` ...); 
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -293,3 +294,18 @@ def block_shape(
             wanted = -(-min(goals[axis], size) // target[axis])
             block[axis] = max(block[axis], min(min(affordable, wanted) * target[axis], size))
     return tuple(block)
+
+
+def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into blocks, in the order of the cells.
+
+    Examples
+    --------
+    >>> list(blocks((3,), (2,)))
+    [(slice(0, 2, None),), (slice(2, 3, None),)]
+    """
+    steps = [range(0, size, length) for size, length in zip(shape, block, strict=True)]
+    for starts in product(*steps):
+        yield tuple(
+            slice(start, min(start + length, size)) for start, length, size in zip(starts, block, shape, strict=True)
+        )

@@ -15,7 +15,9 @@ DOORS = {
     "reporting": "cfdb.display.progress:reporting",
     "variable_to_xarray": "cfdb.bridges.xarray_lazy:variable_to_xarray",
     "dataset_to_xarray": "cfdb.bridges.xarray_lazy:dataset_to_xarray",
+    "labelled_to_xarray": "cfdb.bridges.xarray_lazy:labelled_to_xarray",
     "open_dataset": "cfdb.opening:open_dataset",
+    "export_netcdf": "cfdb.bridges.netcdf_export:export_netcdf",
     "copy_dataset": "cfdb.analysis.copying:copy_dataset",
     "write_dataset": "cfdb.analysis.writing:write_dataset",
     "interpolate": "cfdb.analysis.interp:interpolate",
@@ -24,6 +26,11 @@ DOORS = {
     "advise": "cfdb.analysis.advise:advise",
     "storage_report": "cfdb.analysis.report:storage_report",
     "check": "cfdb.analysis.check:check",
+    "print_explanation": "cfdb.display.advice:print_explanation",
+    "print_advice": "cfdb.display.advice:print_advice",
+    "print_encodings": "cfdb.display.advice:print_encodings",
+    "print_storage": "cfdb.display.reports:print_storage",
+    "print_check": "cfdb.display.reports:print_check",
 }
 
 

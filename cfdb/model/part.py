@@ -145,6 +145,16 @@ class Part(ArrayLike):
         return self._member.record.role
 
     @property
+    def links(self) -> dict[str, tuple[str, ...]]:
+        """Names of related variables, by what they are (``bounds``, ``grid_mapping``, ``coordinates`` ...)."""
+        structure = self._labels.structure
+        found = {}
+        for relation, ids in self._member.record.links.items():
+            members = [structure.member_of(identity) for identity in ids]
+            found[relation] = tuple(member.path for member in members if member is not None)
+        return found
+
+    @property
     def encoding(self) -> Mapping[str, Any]:
         """How the variable is stored elsewhere (netCDF options), and how its values are rounded."""
         return dict(self._member.record.encoding)

@@ -52,6 +52,43 @@ class Surveying(Listing):
         """
         return door("copy_dataset")(self, file_path, include_data_vars, exclude_data_vars, progress, options)
 
+    def to_netcdf4(
+        self,
+        file_path: Any,
+        compression: str | None = "gzip",
+        include_data_vars: Sequence[str] | None = None,
+        exclude_data_vars: Sequence[str] | None = None,
+        *,
+        progress: Any = None,
+        **file_kwargs: Any,
+    ) -> None:
+        """Write the dataset, or this part of it, as a netCDF-4 file.
+
+        Packed values stay packed (``scale_factor``, ``add_offset``, ``_FillValue``), times become CF numbers, geometries
+        well-known text, groups groups. What netCDF's attributes cannot hold (dicts, None) becomes JSON text.
+
+        Parameters
+        ----------
+        file_path : str or path
+            A file of this name is replaced, as the last step.
+        compression : {'gzip', 'lzf', None}
+            Of HDF5.
+        include_data_vars, exclude_data_vars : sequence of str, optional
+            Data variables to write, or to leave out; not both. Coordinates and what they refer to come along.
+        progress : bool or callable, optional
+            True for a bar, or a function that is called with the bytes done and in all.
+        **file_kwargs
+            Passed on to ``h5netcdf.File``.
+
+        Raises
+        ------
+        ImportError
+            If h5netcdf is not installed.
+        DataTypeError
+            If netCDF has no type for a variable (complex numbers); nothing is written.
+        """
+        door("export_netcdf")(self, file_path, compression, include_data_vars, exclude_data_vars, progress, file_kwargs)
+
     def storage_report(self) -> Any:
         """Tell where the bytes are: by variable, stored and decoded, how well they are compressed, what can be saved.
 
@@ -62,23 +99,36 @@ class Surveying(Listing):
         """
         return door("storage_report")(self)
 
-    def advise(self, access: Sequence[Any], max_error: float | None = None) -> Any:
+    def advise(self, access: Any, weights: Sequence[float] | None = None) -> Any:
         """Find chunk shapes that suit how the data will be read.
+
+        The numbers come from a model of what is touched and decoded: the mean over all places where a way of reading
+        can begin. Nothing is read.
 
         Parameters
         ----------
         access : sequence
-            Ways of reading: names of dimensions read whole (``'time'``: series; ``('latitude', 'longitude')``: maps),
-            or dicts of dimensions and lengths; a tuple ``(way, weight)`` says how often.
-        max_error : float, optional
-            As of a variable's `suggest_encoding`.
+            Ways of reading: a dimension that is read whole (``'time'``: series), several of them
+            (``('latitude', 'longitude')``: maps), or a dict of dimensions and lengths (-1: whole). Dimensions that a
+            way does not name have one position.
+        weights : sequence of float, optional
+            How often each way is used; equally often by default.
 
         Returns
         -------
         Advice
-            Prints as text.
+            Prints as text; ``.chunk_shapes`` are the recommended shapes by variable.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = (("time", "place"), np.zeros((3000, 2000), "float32"))
+        ...     ds.advise(access=["time", "place"], weights=[10, 1]).chunk_shapes
+        {'t': (..., ...)}
         """
-        return door("advise")(self, access, max_error)
+        return door("advise")(self, access, weights)
 
     def check(self, rules: Any = None) -> Any:
         """Check the dataset against CF and ACDD conventions, and rules of your own.

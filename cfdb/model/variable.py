@@ -25,16 +25,6 @@ class Variable(View):
             raise TypeError(f"units={units!r}: give a str, or None")
         self._replace(units=units)
 
-    @property
-    def links(self) -> dict[str, tuple[str, ...]]:
-        """Names of related variables, by what they are (``bounds``, ``grid_mapping``, ``coordinates`` ...)."""
-        structure = self._labels.structure
-        found = {}
-        for relation, ids in self._member.record.links.items():
-            members = [structure.member_of(identity) for identity in ids]
-            found[relation] = tuple(member.path for member in members if member is not None)
-        return found
-
     def update_links(self, links: Mapping[str, str | tuple[str, ...] | None]) -> None:
         """Set names of related variables; None removes a relation.
 

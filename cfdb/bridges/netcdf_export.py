@@ -1,0 +1,225 @@
+"""How does a dataset go out as a netCDF-4 file?
+
+`h5netcdf` writes it. What every variable becomes is planned first, so that what netCDF cannot hold is refused by name
+before a file exists; values are then streamed in blocks of whole chunks. The file appears under its name when it is
+complete.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cfdb.bridges.netcdf_outgoing import Outgoing, attribute_for_netcdf, kept_attributes, plan_outgoing
+from cfdb.bridges.netcdf_plan import block_shape, blocks
+from cfdb.display.progress import Progress, Report, reporting
+from cfdb.errors import VariableNotFoundError
+from cfdb.model.reading import Reading
+from cfdb.model.structure import unknown_name
+from cfdb.model.view import View
+
+#: Bytes of a block of values.
+BLOCK_BYTES = 2**25
+CONVENTIONS = "CF-1.11"
+#: Links that netCDF's attributes write as ``term: name``; without the terms they stay as the attribute says.
+_KEYED = ("cell_measures", "formula_terms")
+
+Names = Sequence[str] | None
+
+
+def export_netcdf(
+    dataset: Reading,
+    file_path: str | os.PathLike[str],
+    compression: str | None = "gzip",
+    include: Names = None,
+    exclude: Names = None,
+    progress: Progress = False,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a dataset, or a part of it; parameters as of `Dataset.to_netcdf4`."""
+    names = chosen_names(dataset, include, exclude)
+    parts = {name: dataset[name] for name in names}
+    plans = {name: plan_outgoing(part) for name, part in parts.items()}
+    path = Path(file_path)
+    title = f"export {path.name}"
+    with reporting(progress, title) as report, _created(path, dict(options or {})) as file:
+        _write_structure(file, dataset, parts, plans, compression)
+        total, done = sum(part.nbytes for part in parts.values()), 0
+        for name, part in parts.items():
+            done = _stream(file[name], part, plans[name], done, total, report)
+
+
+def chosen_names(dataset: Reading, include: Names, exclude: Names) -> list[str]:
+    """Choose variables: data variables as asked for, and what they refer to; without a wish, everything.
+
+    Raises
+    ------
+    ValueError
+        If both are given.
+    VariableNotFoundError
+        If a name is not that of a data variable.
+    """
+    if include is not None and exclude is not None:
+        raise ValueError("include_data_vars= and exclude_data_vars= exclude each other: give one")
+    known = dict.fromkeys(dataset.data_var_names)
+    listed = include if include is not None else exclude if exclude is not None else ()
+    for name in [listed] if isinstance(listed, str) else listed:
+        if name not in known:
+            raise VariableNotFoundError(unknown_name("data variable", name, known))
+    if include is None and exclude is None:
+        return list(dataset.var_names)
+    names = {include} if isinstance(include, str) else set(include or ())
+    out = {exclude} if isinstance(exclude, str) else set(exclude or ())
+    wanted = names if include is not None else {name for name in known if name not in out}
+    waiting, taken = list(wanted), set()
+    while waiting:
+        name = waiting.pop()
+        if name in taken or name not in dataset:
+            continue
+        taken.add(name)
+        linked = [path for paths in dataset[name].links.values() for path in paths]
+        waiting += [*dataset[name].dims, *linked]
+    return [name for name in dataset.var_names if name in taken]
+
+
+@contextmanager
+def _created(path: Path, options: dict[str, Any]) -> Iterator[Any]:
+    """Give a new file that takes its name when the block is left cleanly, and is gone after an error."""
+    try:
+        import h5netcdf
+    except ImportError as error:
+        raise ImportError("writing netCDF needs h5netcdf: pip install cfdb[netcdf4]") from error
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with h5netcdf.File(part, "w", **options) as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# structure
+
+
+def _write_structure(
+    file: Any,
+    dataset: Reading,
+    parts: Mapping[str, View],
+    plans: Mapping[str, Outgoing],
+    compression: str | None,
+) -> None:
+    used = {dim for part in parts.values() for dim in part.dims}
+    whole = set(parts) == set(dataset.var_names)
+    dims = dataset._labels.structure.dims
+    for name, size in dataset.sizes.items():
+        if whole or name in used:
+            group, dim = _placed(file, name)
+            group.dimensions[dim] = None if dims[name].record.unlimited else size
+            if dims[name].record.unlimited:
+                group.resize_dimension(dim, size)
+    for name, part in parts.items():
+        variable = _create(file, name, part, plans[name], compression)
+        variable.attrs.update(_attributes(name, part, plans[name], parts))
+    for name, value in dataset.attrs.items():
+        group, own = _placed(file, name)
+        group.attrs[own] = attribute_for_netcdf(value)
+    if "Conventions" not in file.attrs:
+        file.attrs["Conventions"] = CONVENTIONS
+
+
+def _placed(file: Any, path: str) -> tuple[Any, str]:
+    """Give the group of a path, made if needed, and the name in it."""
+    place, _, name = path.rpartition("/")
+    if not place:
+        return file, name
+    return (file[place] if place in file else file.create_group(place)), name
+
+
+def _create(file: Any, path: str, part: View, plan: Outgoing, compression: str | None) -> Any:
+    group, name = _placed(file, path)
+    dims = [dim.rpartition("/")[2] for dim in part.dims]
+    chunks: tuple[int, ...] | None = tuple(
+        min(length, max(size, 1)) for length, size in zip(_chunk_shape(part), part.shape, strict=True)
+    )
+    if plan.letters:
+        letters = f"string{plan.letters}"
+        if letters not in group.dimensions:
+            group.dimensions[letters] = plan.letters
+        dims, chunks = [*dims, letters], (*(chunks or ()), plan.letters)
+    if not dims:
+        return group.create_variable(name, (), _type_in(group, name, plan), fillvalue=plan.fill)
+    options: dict[str, Any] = {"chunks": chunks if part.size else None}
+    if compression is not None and part.size:
+        options |= {"compression": compression, "shuffle": plan.dtype not in ("text", "enum")}
+    return group.create_variable(name, tuple(dims), _type_in(group, name, plan), fillvalue=plan.fill, **options)
+
+
+def _type_in(group: Any, name: str, plan: Outgoing) -> Any:
+    """Give the type as h5netcdf wants it."""
+    if plan.dtype == "text":
+        import h5py
+
+        return h5py.string_dtype()
+    if plan.dtype == "enum":
+        codes = np.dtype(np.int64) if not plan.members else np.min_scalar_type(max(plan.members.values()))
+        return group.create_enumtype(codes, f"{name}_t", dict(plan.members))
+    return plan.dtype
+
+
+def _chunk_shape(part: View) -> list[int]:
+    """Give chunk lengths of the dimensions that a part has."""
+    lengths = dict(zip((dim.path for dim in part._member.dims), part.chunk_shape, strict=True))
+    return [lengths.get(dim, 1) for dim in part.dims]
+
+
+# attributes
+
+
+def _attributes(name: str, part: View, plan: Outgoing, parts: Mapping[str, View]) -> dict[str, Any]:
+    found = {**kept_attributes(part.attrs.data), **plan.attrs}
+    if part.units is not None and "units" not in found:
+        found["units"] = part.units
+    axis = getattr(part, "axis", None)
+    if axis in ("x", "y", "z", "t"):
+        found["axis"] = axis.upper()
+    for relation, paths in part.links.items():
+        kept = [_named_from(name, path) for path in paths if path in parts]
+        if relation in _KEYED and relation in found:
+            continue
+        if kept:
+            found[relation] = " ".join(kept)
+        else:
+            found.pop(relation, None)
+    if part.role == "bounds":
+        for own in ("units", "calendar"):  # by CF they are those of what is bounded
+            found.setdefault(own, plan.attrs.get(own))
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _named_from(path: str, other: str) -> str:
+    """Name a variable as one of the same group, or from the top."""
+    group, _, _ = path.rpartition("/")
+    home, _, name = other.rpartition("/")
+    return name if home == group else f"/{other}"
+
+
+# values
+
+
+def _stream(variable: Any, part: View, plan: Outgoing, done: int, total: int, report: Report | None) -> int:
+    """Write the values block by block; give the bytes done."""
+    if not part.shape:
+        values = np.asarray(plan.convert(np.asarray(part.read(masked=False))))
+        variable[...] = values if plan.dtype != "text" else values.item()
+        return done + part.nbytes
+    lengths = block_shape(part.shape, _chunk_shape(part), None, max(part._array.dtype.itemsize, 1), BLOCK_BYTES)
+    for box in blocks(part.shape, lengths):
+        piece = part[box]
+        variable[box if not plan.letters else (*box, slice(0, plan.letters))] = plan.convert(piece.read(masked=False))
+        done += piece.nbytes
+        if report is not None:
+            report(done, total)
+    return done
