@@ -135,13 +135,13 @@ class Coordinate(Variable):
         self._labels.check_writable(self._member)
         new = stored_labels(self, data)
         present = np.asarray(self._codec.encode(self.values))
-        check_labels(self.name, new, present)
+        check_labels(self.name, *map(self._codec.identities, (new, present)))
         return new, present
 
     def _grow(self, at: int, labels: Array, present: Array) -> None:
         if not labels.size:
             return
-        check_labels(self.name, labels, present)
+        check_labels(self.name, *map(self._codec.identities, (labels, present)))
         structure = self._labels.structure
         with structure.lock:
             before = self._dim.record
@@ -172,7 +172,7 @@ class Coordinate(Variable):
             places = axis.values if isinstance(axis, Positions) else axis.to_slice()
             cells = self._codec.codes(value) if encoded else stored_labels(self, value)
             labels[places] = self._array.pipeline.from_cells(cells) if encoded else np.broadcast_to(cells, len(axis))
-            check_labels(self.name, labels)
+            check_labels(self.name, self._codec.identities(labels))
             place = misfit(labels, self.step)
             if place is not None:
                 raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: {labels[place]} does not fit it")

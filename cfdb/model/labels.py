@@ -14,6 +14,7 @@ from cfdb.errors import NotPicklableError, SelectionError, VariableNotFoundError
 from cfdb.format.dimension import Slots
 from cfdb.model.structure import Dimension, Member, Structure
 from cfdb.model.values import Codec
+from cfdb.plan.geometry_labels import GeometryIndex
 from cfdb.plan.indexing import Axis, Range, Selection
 from cfdb.plan.labels import LabelIndex
 from cfdb.storage.engine import ChunkedArray
@@ -51,7 +52,7 @@ class Labels:
         self._build = build
         self._arrays: dict[str, ChunkedArray] = {}
         self._values: dict[str, tuple[object, Array]] = {}
-        self._indexes: dict[str, LabelIndex] = {}
+        self._indexes: dict[str, LabelIndex | GeometryIndex] = {}
 
     # variables
 
@@ -152,8 +153,15 @@ class Labels:
             return label
         cached = self._indexes.get(dim)
         if cached is None or cached.values is not values:
-            cached = self._indexes[dim] = LabelIndex(values, dim)
+            cached = self._indexes[dim] = self._index(dim, values)
         return cached.locate(label, method, tolerance)
+
+    def _index(self, dim: str, values: Array) -> LabelIndex | GeometryIndex:
+        """Make labels of a dimension ready to be looked up."""
+        member = self.structure.index_of(self.structure.dims[dim])
+        if member is not None and member.record.dtype.kind == "G":
+            return GeometryIndex(values, dim, member.record.dtype.name, member.record.dtype.precision)
+        return LabelIndex(values, dim)
 
     def coordinates(self, member: Member, selection: Selection, dims: tuple[str, ...]) -> dict[str, Any]:
         """Give the coordinates along the dimensions of a selection, restricted to it."""
