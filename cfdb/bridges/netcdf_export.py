@@ -6,6 +6,7 @@ complete.
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,11 +151,14 @@ def _create(file: Any, path: str, part: View, plan: Outgoing, compression: str |
             group.dimensions[letters] = plan.letters
         dims, chunks = [*dims, letters], (*(chunks or ()), plan.letters)
     if not dims:
-        return group.create_variable(name, (), _type_in(group, name, plan), fillvalue=plan.fill)
+        chunks = None
     options: dict[str, Any] = {"chunks": chunks if part.size else None}
-    if compression is not None and part.size:
+    if compression is not None and part.size and dims:
         options |= {"compression": compression, "shuffle": plan.dtype not in ("text", "enum")}
-    return group.create_variable(name, tuple(dims), _type_in(group, name, plan), fillvalue=plan.fill, **options)
+    with warnings.catch_warnings():
+        # an enumeration without a fill value has none in the file either, whatever HDF5 keeps as its default
+        warnings.filterwarnings("ignore", "Creating variable with default fill_value")
+        return group.create_variable(name, tuple(dims), _type_in(group, name, plan), fillvalue=plan.fill, **options)
 
 
 def _type_in(group: Any, name: str, plan: Outgoing) -> Any:
@@ -212,8 +216,8 @@ def _named_from(path: str, other: str) -> str:
 def _stream(variable: Any, part: View, plan: Outgoing, done: int, total: int, report: Report | None) -> int:
     """Write the values block by block; give the bytes done."""
     if not part.shape:
-        values = np.asarray(plan.convert(np.asarray(part.read(masked=False))))
-        variable[...] = values if plan.dtype != "text" else values.item()
+        cell = plan.convert(np.atleast_1d(np.asarray(part.read(masked=False))))[0]
+        variable[...] = cell
         return done + part.nbytes
     lengths = block_shape(part.shape, _chunk_shape(part), None, max(part._array.dtype.itemsize, 1), BLOCK_BYTES)
     for box in blocks(part.shape, lengths):

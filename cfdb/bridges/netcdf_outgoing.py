@@ -178,7 +178,7 @@ def _times(dtype: DataType) -> Outgoing:
 
 def _durations(dtype: DataType) -> Outgoing:
     unit, count = np.datetime_data(dtype.dtype_decoded)
-    known = unit if unit in _UNIT_NAMES and unit != "W" and count == 1 else "D" if unit == "W" else "us"
+    known = unit if unit in ("s", "ms", "us", "ns") and count == 1 else "s" if unit in "WDhm" else "us"
     target = np.dtype(f"timedelta64[{known}]")
     attrs = {"units": _UNIT_NAMES[known], "dtype": f"timedelta64[{known}]"}
     missing = np.int64(np.iinfo(np.int64).min)
