@@ -14,7 +14,7 @@ from ebooklet.errors import ClosedError, ReadOnlyError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row, is_pending
 from ebooklet.loading import Loader, Values
-from ebooklet.local.working_copy import Write
+from ebooklet.local.committing import Pending, Write
 from ebooklet.progress import Progress, reporting
 from ebooklet.survey import Place
 from ebooklet.times import microseconds
@@ -245,6 +245,21 @@ class Payloads:
             dropped = len(self._edited)
             self._edited.clear()
             return dropped
+
+    def savepoint(self) -> tuple[Pending, frozenset[str]]:
+        """Return what was written since the last `sync`, for `restore`."""
+        self._check_writable()
+        with self._loader.writing:
+            return self._local.savepoint(), frozenset(self._edited)
+
+    def restore(self, savepoint: tuple[Pending, frozenset[str]]) -> None:
+        """Drop what was written since a savepoint."""
+        self._check_writable()
+        with self._loader.writing:
+            pending, edited = savepoint
+            self._local.restore(pending)
+            self._edited.clear()
+            self._edited.update(edited)
 
     def prune(self, timestamp: int | str | datetime | None = None) -> int:
         """Free space in the local file and return how many bytes it became smaller.

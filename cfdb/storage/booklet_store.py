@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
 from cfdb.storage.protocol import Buffer, ChunkWrite, Stored
@@ -134,6 +135,16 @@ class BookletStore:
         """Drop every change since the last commit; give their number."""
         with translated():
             return self.copy.rollback()
+
+    def savepoint(self) -> object:
+        """Note where things stand, for `restore`."""
+        with translated():
+            return self.copy.savepoint()
+
+    def restore(self, savepoint: Any) -> None:
+        """Drop every change since a savepoint that no commit followed."""
+        with translated():
+            self.copy.restore(savepoint)
 
     def refresh(self) -> bool:
         """Move a reading handle to the newest commit; tell whether there was a newer one."""

@@ -113,6 +113,16 @@ class EBookletStore:
         with translated():
             return self.db.rollback()
 
+    def savepoint(self) -> object:
+        """Note where things stand, for `restore`."""
+        with translated():
+            return self.db.savepoint()
+
+    def restore(self, savepoint: Any) -> None:
+        """Drop every change since a savepoint that no commit followed."""
+        with translated():
+            self.db.restore(savepoint)
+
     def refresh(self) -> bool:
         """Move a reading handle to the newest version; tell whether there was a newer one."""
         with translated():

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cfdb.errors import ClosedError, ReadOnlyError
 from cfdb.storage.protocol import ChunkWrite, Stored, look_up
@@ -129,6 +130,19 @@ class MemoryStore:
                     self._entries[key] = entry
             self._before.clear()
         return dropped
+
+    def savepoint(self) -> object:
+        """Note where things stand, for `restore`."""
+        self._check_writable()
+        with self._lock:
+            return dict(self._entries), dict(self._before)
+
+    def restore(self, savepoint: Any) -> None:
+        """Drop every change since a savepoint that no commit followed."""
+        self._check_writable()
+        with self._lock:
+            entries, before = savepoint
+            self._entries, self._before = dict(entries), dict(before)
 
     def refresh(self) -> bool:
         """Say no: nobody else can change a memory store."""

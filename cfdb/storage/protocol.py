@@ -6,7 +6,7 @@ a bucket: `prefetch` is part of the protocol, so that no caller asks whether a s
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Buffer = bytes | bytearray | memoryview
 #: Numbers of keys among those asked for, and the payloads that arrived for them (None: never written).
@@ -123,6 +123,12 @@ class ChunkStore(Protocol):
 
     def rollback(self) -> int:
         """Drop every change since the last commit; give their number."""
+
+    def savepoint(self) -> object:
+        """Note where things stand, for `restore`."""
+
+    def restore(self, savepoint: Any) -> None:
+        """Drop every change since a savepoint that no commit followed."""
 
     def refresh(self) -> bool:
         """Move a reading handle to the newest commit; tell whether anything changed."""

@@ -70,6 +70,10 @@ class Pending:
     states: dict[str, bytes | None] = field(default_factory=dict)
     metadata: Metadata | None = None
 
+    def copy(self) -> "Pending":
+        """Return the same changes, to which others can be added apart from these."""
+        return Pending(dict(self.rows), dict(self.states), self.metadata)
+
     def __len__(self) -> int:
         return len(self.rows) + len(self.states) + (self.metadata is not None)
 

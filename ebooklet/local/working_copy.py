@@ -239,6 +239,16 @@ class WorkingCopy(Reader):
         with self._calm():
             return self._roll_back()
 
+    def savepoint(self) -> Pending:
+        """Return what is pending now, for `restore`."""
+        with self._calm():
+            return self._pending.copy()
+
+    def restore(self, savepoint: Pending) -> None:
+        """Drop every change since a savepoint; what was committed since stays."""
+        with self._calm():
+            self._pending = savepoint.copy()
+
     @contextlib.contextmanager
     def _calm(self) -> Iterator[Transaction]:
         """Keep other threads from writing, and give the transaction, which is another one after a compaction."""

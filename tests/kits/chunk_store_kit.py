@@ -88,6 +88,25 @@ class ChunkStoreKit:
         assert store.notes(["v/0"]) == [b"n"]
         assert store.rollback() == 0
 
+    def test_restoring_drops_what_came_after_a_savepoint(self, store: ChunkStore) -> None:
+        store.set_many([write("a/0", b"committed"), write("a/1", b"committed")])
+        store.commit()
+        store.set_many([write("a/2", b"before")])
+        store.delete(["a/1"])
+        point = store.savepoint()
+        store.set_many([write("a/0", b"after"), write("a/1", b"after"), write("a/2", b"after"), write("a/3", b"after")])
+        store.delete(["a/2"])
+        for _ in range(2):
+            store.restore(point)
+            assert [store.get(f"a/{n}") for n in range(4)] == [b"committed", None, b"before", None]
+            store.set_many([write("a/3", b"once more")])
+        store.restore(point)
+        store.commit()
+        assert sorted(store.keys("a/")) == ["a/0", "a/2"]
+        store.set_many([write("a/0", b"new")])
+        assert store.rollback() == 1
+        assert store.get("a/0") == b"committed"
+
     def test_a_store_stays_usable_after_rollback(self, store: ChunkStore) -> None:
         store.set_many([write("v/0", b"dropped")])
         store.rollback()
