@@ -148,7 +148,7 @@ def open_structure(store: Any, flag: str, record: DatasetRecord) -> Structure:
     if flag not in ("c", "n") or (flag == "c" and next(store.keys(), None) is not None):
         raise NotACFDBFileError(_what_it_is(store))
     structure = Structure.create(store, record)
-    if record.dataset_type.startswith("ts_"):
+    if record.dataset_type == "ts_ortho":
         structure.attributes(None)["featureType"] = "timeSeries"
         structure.touch_attributes(None)
     structure.flush()
