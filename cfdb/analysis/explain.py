@@ -140,8 +140,7 @@ def explain(view: View) -> Explanation:
         bytes_decoded_at_most=int(visited.sum()) * prod(array.chunk_shape) * valuesize,
         bytes_used=used,
         bytes_result=view.nbytes,
-        memory=view.nbytes
-        + _working_bytes(len(there), array.chunk_nbytes, max((size for _, size in there), default=0)),
+        memory=view.nbytes + _working_bytes(array.chunk_nbytes, [size for _, size in there]),
         suggested_chunk_shape=shape,
         suggestions=suggestions,
     )

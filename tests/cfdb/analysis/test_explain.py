@@ -47,7 +47,7 @@ def test_it_tells_the_chunks_bytes_and_cells_that_reading_takes(ds: Dataset, key
     part = ds["t"][key]
     with counted(ds) as before:
         told = part.explain()
-    assert before.keys == [] and before.cells == 0, "explaining reads no chunk"
+    assert (before.keys, before.cells) == ([], 0), "explaining reads no chunk"
     with counted(ds) as counts:
         part.read()
     assert told.chunks == len(counts.chunks) == told.written + told.missing
