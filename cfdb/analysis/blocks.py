@@ -7,8 +7,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.format.dimension import Slots
 from cfdb.model.part import Part
-from cfdb.plan.indexing import Range, Selection
+from cfdb.plan.indexing import Axis, Range, Selection
+from cfdb.storage.engine import ChunkedArray
 
 Slices = tuple[slice, ...]
 Integers = npt.NDArray[np.int64]
@@ -27,16 +29,23 @@ def blocks_of(part: Part, max_mem: int) -> Iterator[Slices]:
     max_mem : int
         Bytes that may be used while a block is copied; one chunk is taken in any case.
     """
-    selection = part._selected()
-    breaks = [_breaks(part, selection, axis) for axis in selection.layout]
-    return cut(selection.shape, breaks, part._array.dtype.itemsize, max_mem // COPIES)
+    return blocks_of_selection(part._array, part._selected(), max_mem)
 
 
-def _breaks(part: Part, selection: Selection, number: int | None) -> Integers:
+def blocks_of_selection(array: ChunkedArray, selection: Selection, max_mem: int) -> Iterator[Slices]:
+    """Cut what is selected of an array, as `blocks_of` does."""
+    grid = array.grid
+    breaks = [
+        np.zeros(1, np.int64)
+        if axis is None
+        else _breaks(selection.axes[axis], grid.axes[axis], grid.chunk_shape[axis])
+        for axis in selection.layout
+    ]
+    return cut(selection.shape, breaks, array.dtype.itemsize, max_mem // COPIES)
+
+
+def _breaks(axis: Axis, slots: Slots, length: int) -> Integers:
     """Give the positions along one axis at which another chunk begins; few, however long the axis."""
-    if number is None:
-        return np.zeros(1, np.int64)
-    axis, length, slots = selection.axes[number], part.chunk_shape[number], part._member.dims[number].slots
     if isinstance(axis, Range) and axis.step == 1:
         found = [np.empty(0, np.int64)]
         for first, run in slots.parts(axis.start, axis.start + axis.count):

@@ -20,6 +20,7 @@ from cfdb.model.part import Part
 from cfdb.model.reading import Reading
 from cfdb.model.view import View
 from cfdb.plan.indexing import Selection
+from cfdb.storage.engine import ChunkedArray
 
 
 def copy_dataset(
@@ -110,16 +111,12 @@ def mover(source: Part, target: View) -> Callable[[Slices], None]:
     """Give the function that copies one block, by the best way that both know."""
     ours, theirs = source._array, target._array
     same = ours.pipeline.dtype == theirs.pipeline.dtype and _alike(ours.fill, theirs.fill)
-    dtype = ours.pipeline.dtype
-    as_stored = same and (dtype.is_packed or dtype.precision is not None or dtype.keep_bits is not None)
+    move_cells = cell_mover(ours, theirs)
 
     def move(block: Slices) -> None:
         origin, goal = _taken(source, block), _taken(target, block)
-        if as_stored:
-            cells = ours.read_cells(origin)
-            theirs.write(goal, _in_order(cells, origin, goal), encoded=True)
-        elif same:
-            theirs.write(goal, _in_order(ours.read(origin), origin, goal))
+        if same:
+            move_cells(origin, goal)
         else:
             values = source._codec.present(origin.to_result(ours.read(origin)), True)
             target._codec.write(goal, values, encoded=False)
@@ -127,8 +124,16 @@ def mover(source: Part, target: View) -> Callable[[Slices], None]:
     return move
 
 
-def _in_order(cells: Any, origin: Selection, goal: Selection) -> Any:
-    return goal.to_full(origin.to_result(cells))
+def cell_mover(ours: ChunkedArray, theirs: ChunkedArray) -> Callable[[Selection, Selection], None]:
+    """Give the function that copies cells between arrays of the same encoding, bit for bit."""
+    dtype = ours.pipeline.dtype
+    changed = dtype.is_packed or dtype.precision is not None or dtype.keep_bits is not None
+
+    def move(origin: Selection, goal: Selection) -> None:
+        cells = ours.read_cells(origin) if changed else ours.read(origin)
+        theirs.write(goal, goal.to_full(origin.to_result(cells)), encoded=changed)
+
+    return move
 
 
 def _taken(part: Part, block: Slices) -> Selection:

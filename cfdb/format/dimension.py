@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from cfdb.errors import CoordinateError, FormatError
 
 #: First slot of the side stretch: a multiple of every usual chunk length.
 SIDE = 1575 * 2**40
+#: Slots left unused at most so that chunks begin where a run does.
+MOST_GAP = 2**32
 #: Slots either stretch may reach on each side of its first one.
 REACH = 2**49
 
@@ -177,6 +180,31 @@ class Slots:
     def truncate(self, start: int, stop: int) -> "Slots":
         """Keep the positions `start` up to, not including, `stop`."""
         return self.drop(stop, self.size).drop(0, start)
+
+    # moving
+
+    def in_one_run(self, lengths: Iterable[int] = ()) -> "Slots":
+        """Give as many positions in fresh slots, in one run.
+
+        Parameters
+        ----------
+        lengths : iterable of int
+            Lengths of the chunks along the dimension: no chunk holds slots of both, and where they have a small common
+            multiple the first chunk of each is full.
+
+        Examples
+        --------
+        >>> Slots.of_size(5).insert(2, 2).in_one_run([4]).runs
+        (Run(slot=8, length=7),)
+        """
+        if len(self.runs) < 2:
+            return self
+        chunks = list(lengths)
+        common = lcm(*chunks)
+        least = self.main.high if common <= MOST_GAP else self.main.high + max(chunks)
+        start = -(-least // common) * common if common <= MOST_GAP else least
+        run = Run(start, self.size)
+        return replace(self, runs=(run,), main=_within_reach(Stretch(self.main.low, run.end), 0))
 
     # looking up
 

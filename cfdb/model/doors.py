@@ -19,6 +19,7 @@ DOORS = {
     "open_dataset": "cfdb.opening:open_dataset",
     "export_netcdf": "cfdb.bridges.netcdf_export:export_netcdf",
     "copy_dataset": "cfdb.analysis.copying:copy_dataset",
+    "defragment": "cfdb.analysis.defragment:defragment",
     "write_dataset": "cfdb.analysis.writing:write_dataset",
     "interpolate": "cfdb.analysis.interp:interpolate",
     "explain": "cfdb.analysis.explain:explain",
