@@ -100,6 +100,10 @@ class MemoryLimitError(CFDBError, MemoryError):
     """An implicit load of more than `max_load` bytes."""
 
 
+class SumOverflowError(CFDBError, OverflowError):
+    """A sum of integers that its type cannot hold."""
+
+
 class FormatError(CFDBError, ValueError):
     """A file whose content cfdb cannot use."""
 
