@@ -1,8 +1,8 @@
 """What stands in missing cells while a spline is computed, so that they do not spread?
 
 A spline of order 2 or more belongs to all nodes together: one NaN makes a whole row NaN. Missing cells are therefore
-bridged before: the cells next to valid ones continue the line through their two valid neighbours, ring by ring. What was
-bridged never reaches a result directly: places whose surrounding nodes are missing are masked afterwards.
+bridged before: the cells next to valid ones continue the line through their two valid neighbours, ring by ring. What
+was bridged never reaches a result directly: places whose surrounding nodes are missing are masked afterwards.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ def bridged(values: Floats, nodes: Sequence[Floats], rings: int = RINGS) -> Floa
 
     Examples
     --------
-    >>> bridged(np.array([1.0, 2.0, np.nan, np.nan]), [np.arange(4.0)])
-    array([1., 2., 3., 4.])
+    >>> bridged(np.array([1.0, 2.0, 3.0, np.nan, np.nan]), [np.arange(5.0)])
+    array([1., 2., 3., 4., 5.])
     """
     known = np.isfinite(values)
     valid = values[known]

@@ -1,7 +1,8 @@
 """Where does a place lie along the nodes of a grid, whichever way they run and wherever the globe is cut?
 
-A `GridAxis` turns the labels of one dimension, in any order, into ascending nodes, and says which value of the dimension
-belongs to each. Longitudes that go round the globe get copies at both ends, so that what follows needs no seam.
+A `GridAxis` turns the labels of one dimension, in any order, into ascending nodes, and says which value of the
+dimension belongs to each. Longitudes that go round the globe get copies at both ends, so that what follows needs no
+seam.
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ class GridAxis:
 
     Attributes
     ----------
+    places : ndarray of float64
+        Where the positions of the dimension lie, in its order.
     nodes : ndarray of float64
-        Where the values lie, ascending; copies of both ends included when the axis goes round.
+        The same, ascending; copies of both ends included when the axis goes round.
     index : ndarray of int64
         Position along the dimension of the value of each node.
     low, high : float
@@ -40,6 +43,7 @@ class GridAxis:
         Whether the nodes go all the way round.
     """
 
+    places: Floats
     nodes: Floats
     index: Integers
     low: float
@@ -91,8 +95,8 @@ def grid_axis(labels: Array, name: str, period: float | None = None) -> GridAxis
     >>> axis = grid_axis(np.array([30.0, 20.0, 0.0]), "y")
     >>> axis.nodes, axis.index
     (array([ 0., 20., 30.]), array([2, 1, 0]))
-    >>> grid_axis(np.arange(0.0, 360.0, 90.0), "x", 360.0).wrapped(np.array([-90.0, 360.0]))
-    array([-90., 360.])
+    >>> grid_axis(np.arange(0.0, 360.0, 90.0), "x", 360.0).wrapped(np.array([-90.0, 370.0]))
+    array([270.,  10.])
     """
     given = np.asarray(labels)
     if given.dtype.kind not in "iuf":
@@ -111,7 +115,7 @@ def grid_axis(labels: Array, name: str, period: float | None = None) -> GridAxis
     low, high = float(nodes[0]), float(nodes[-1])
     if closed and period is not None:
         nodes, index = _with_copies(nodes, index, period)
-    return GridAxis(nodes, index, low, high, tolerance, period, closed)
+    return GridAxis(values, nodes, index, low, high, tolerance, period, closed)
 
 
 def _closed(nodes: Floats, index: Integers, period: float | None, tolerance: float) -> tuple[Floats, Integers, bool]:

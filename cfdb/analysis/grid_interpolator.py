@@ -220,6 +220,8 @@ class GridInterpolator:
         Of the splines, 0 to 5.
     fill_value : float
         Value outside.
+    min_value : float, optional
+        Smaller results become this; the fill value stays.
 
     Examples
     --------
@@ -233,12 +235,18 @@ class GridInterpolator:
     """
 
     def __init__(
-        self, axes: Sequence[GridAxis], targets: Crossing | Scattering, order: int, fill_value: float = np.nan
+        self,
+        axes: Sequence[GridAxis],
+        targets: Crossing | Scattering,
+        order: int,
+        fill_value: float = np.nan,
+        min_value: float | None = None,
     ) -> None:
         self.axes = tuple(axes)
         self.targets = targets
         self.order = order
         self.fill_value = fill_value
+        self.min_value = min_value
 
     def __call__(self, field: Array) -> Floats:
         """Interpolate a field whose cells are missing where they are NaN or infinite."""
@@ -262,6 +270,8 @@ class GridInterpolator:
             result = self.targets.values(self._coefficients(values))
             if holes:
                 result[self.targets.touched(bad)] = np.nan
+        if self.min_value is not None:
+            np.maximum(result, self.min_value, out=result)
         result[self.targets.outside] = self.fill_value
         return result
 
