@@ -11,6 +11,7 @@ import numpy as np
 
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
 from cfdb.model.dataset import Dataset
+from cfdb.model.groups import Group
 from cfdb.model.listing import COORDINATES, HELPERS
 from cfdb.model.reading import Reading
 from cfdb.model.view import View
@@ -62,6 +63,7 @@ def summarize_dataset(dataset: Reading) -> str:
     lines += _section("Data variables", [dataset[name] for name in dataset.data_var_names], width, stored)
     others = [variable for variable in dataset.variables if variable.role in HELPERS]
     lines += _section("Other variables", others, width, stored)
+    lines += _groups(dataset, width)
     lines += _attributes(dataset.attrs, width)
     return "\n".join(cut_end(line, width) for line in lines)
 
@@ -135,6 +137,9 @@ def _remembering() -> Ask:
 
 
 def _headline(dataset: Reading, ask: Ask) -> list[str]:
+    if isinstance(dataset, Group):
+        mode = f"open for {'writing' if dataset.writable else 'reading'}"
+        return [f"<cfdb group {dataset.path!r}> of {dataset._labels.structure.store.name}, {mode}"]
     if not isinstance(dataset, Dataset):
         return [f"<cfdb part of a dataset> {dataset._labels.structure.store.name}"]
     uri = getattr(dataset, "remote_uri", None)
@@ -168,6 +173,14 @@ def _local(dataset: Dataset, ask: Ask) -> str:
 def _dimensions(dataset: Reading, width: int) -> list[str]:
     unlimited = dataset.unlimited_dims if isinstance(dataset, Dataset) else ()
     return _wrapped("Dimensions: ", _sizes(dataset.sizes, unlimited) or ["none"], width)
+
+
+def _groups(dataset: Reading, width: int) -> list[str]:
+    groups = dataset._labels.structure.groups
+    inside = {path: sum(name.startswith(f"{path}/") for name in dataset.var_names) for path in groups}
+    items = [f"{path} ({count(number, 'variable')})" for path, number in inside.items()]
+    more = [f"... and {len(items) - MOST_VARIABLES} more"] if len(items) > MOST_VARIABLES else []
+    return _wrapped("Groups:     ", [*items[:MOST_VARIABLES], *more], width) if items else []
 
 
 def _sizes(sizes: Mapping[str, int], unlimited: Sequence[str] = ()) -> list[str]:

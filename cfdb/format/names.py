@@ -11,6 +11,7 @@ VARIABLE_PREFIX = "v/"
 DIMENSION_PREFIX = "d/"
 ATTRIBUTES_PREFIX = "a/"
 
+_GROUP = "./"
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH = 8
 _MAX_NAME_BYTES = 255
@@ -124,9 +125,37 @@ def dimension_key(path: str) -> str:
     return f"{DIMENSION_PREFIX}{path}"
 
 
-def attributes_key(variable_id: str | None) -> str:
-    """Give the key of the attributes of a variable, or (None) of the dataset."""
-    return GLOBAL_ATTRIBUTES_KEY if variable_id is None else f"{ATTRIBUTES_PREFIX}{variable_id}"
+def attributes_key(owner: str | None) -> str:
+    """Give the key of the attributes of a variable (by its identity), a group, or (None) the dataset.
+
+    Examples
+    --------
+    >>> attributes_key("abcdefgh"), attributes_key(group_owner("ocean/deep")), attributes_key(None)
+    ('a/abcdefgh', 'a/./ocean/deep', 'a/.')
+    """
+    return GLOBAL_ATTRIBUTES_KEY if owner is None else f"{ATTRIBUTES_PREFIX}{owner}"
+
+
+def group_owner(path: str) -> str:
+    """Give what a group is called as an owner of attributes; a record of them, even empty, is what declares it."""
+    return f"{_GROUP}{path}"
+
+
+def group_of(owner: str | None) -> str | None:
+    """Give the path of the group that an owner of attributes is; None when it is something else."""
+    return owner.removeprefix(_GROUP) if owner is not None and owner.startswith(_GROUP) else None
+
+
+def groups_around(path: str) -> list[str]:
+    """Give a group and those around it, outermost first.
+
+    Examples
+    --------
+    >>> groups_around("ocean/deep"), groups_around("")
+    (['ocean', 'ocean/deep'], [])
+    """
+    parts = path.split("/") if path else []
+    return ["/".join(parts[: number + 1]) for number in range(len(parts))]
 
 
 def chunk_key(variable_id: str, index: tuple[int, ...]) -> str:

@@ -1,6 +1,6 @@
-"""How are the variables of a dataset listed, so that they can be iterated and asked by name?"""
+"""How are the variables and groups of a dataset listed, so that they can be iterated and asked by name?"""
 
-from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any, Generic, TypeVar
 
 from cfdb.errors import VariableNotFoundError
@@ -64,3 +64,32 @@ class Variables(Generic[V]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self._kind}s: {', '.join(self._members)}>" if self._members else f"<no {self._kind}s>"
+
+
+class Groups(Mapping[str, Any]):
+    """Groups by name: a mapping like `netCDF4.Dataset.groups`; a path (``'ocean/deep'``) finds what lies deeper.
+
+    Examples
+    --------
+    >>> listed = Groups(["ocean", "ocean/deep", "air"], str.upper)
+    >>> list(listed), listed["ocean/deep"], "deep" in listed, len(listed)
+    (['ocean', 'air'], 'OCEAN/DEEP', False, 2)
+    """
+
+    def __init__(self, paths: Iterable[str], find: Callable[[str], Any]) -> None:
+        self._paths = tuple(paths)
+        self._find = find
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._paths:
+            raise VariableNotFoundError(unknown_name("group", name, dict.fromkeys(self._paths)))
+        return self._find(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path in self._paths if "/" not in path)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} groups: {', '.join(self)}>" if self._paths else "<no groups>"

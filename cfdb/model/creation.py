@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from cfdb.conventions.templates import Template, find_template, template_names
-from cfdb.errors import CoordinateError, DataTypeError, EncodingError, ShapeError
+from cfdb.errors import DataTypeError, EncodingError, ShapeError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.dtypes import DataType
 from cfdb.model.coordinate import check_axis
+from cfdb.model.crs import CRSCreator, check_free_axis
 from cfdb.model.labels import Labels
-from cfdb.model.making import ChunkShape, add_dimension, as_names, check_options, create_variable, request_of
+from cfdb.model.making import ChunkShape, add_dimension, add_group, as_names, check_options, create_variable, request_of
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
 
@@ -25,12 +26,16 @@ class Creator:
         Coordinates: ``generic``, ``like``, and templates such as ``lat``, ``lon``, ``time``.
     data_var : DataVariableCreator
         Data variables: ``generic``, ``like``, and templates such as ``air_temp``.
+    crs : CRSCreator
+        The coordinate reference system: ``from_user_input``, ``remove``.
     """
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: Labels, find_group: Callable[[str], Any]) -> None:
         self._labels = labels
+        self._find_group = find_group
         self.coord = CoordinateCreator(labels)
         self.data_var = DataVariableCreator(labels)
+        self.crs = CRSCreator(labels)
 
     def dimension(self, name: str, size: int = 0, *, unlimited: bool = False) -> None:
         """Create a dimension without a coordinate.
@@ -47,6 +52,33 @@ class Creator:
         self._labels.structure.check_writable()
         with self._labels.structure.lock:
             add_dimension(self._labels, name, size, unlimited)
+
+    def group(self, name: str, attrs: Mapping[str, Any] | None = None) -> Any:
+        """Create a group: a place for variables and dimensions of its own, as in netCDF-4.
+
+        Parameters
+        ----------
+        name : str
+            Its name; with those around it, as in ``'ocean/deep'``, these are created as well.
+        attrs : mapping, optional
+            Attributes.
+
+        Returns
+        -------
+        Group
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ocean = ds.create.group("ocean", attrs={"title": "Ocean"})
+        ...     ocean["temperature"] = ("depth", [4.0, 3.5])
+        ...     print(ds.var_names, ds.dims, list(ds.groups))
+        ('ocean/temperature',) ('ocean/depth',) ['ocean']
+        """
+        self._labels.structure.check_writable()
+        with self._labels.structure.lock:
+            return self._find_group(add_group(self._labels, name, attrs or {}))
 
     def variable(self, name: str, dims: str | Sequence[str], dtype: Any = None, **options: Any) -> Any:
         """Create a variable of any role, along any dimensions (none: a scalar).
@@ -131,9 +163,7 @@ class CoordinateCreator:
         names = (name,) if dims is None else as_names(dims)
         role = "coordinate" if names == (name,) else "auxiliary"
         axis = check_axis(axis)
-        taken = [m.path for m in labels.structure.members.values() if axis and m.record.axis == axis]
-        if taken:
-            raise CoordinateError(f"axis={axis!r} of {name!r}: it is the axis of {taken[0]!r} already")
+        check_free_axis(labels.structure, name, axis)
         request = request_of(
             "create.coord.generic", options, name, names, dtype, data=data, role=role, chunk_shape=chunk_shape,
             attrs=attrs, step=step, axis=axis, unlimited=unlimited,

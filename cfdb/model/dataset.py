@@ -1,24 +1,17 @@
 """What is an open dataset, and how do its changes become permanent?"""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
-from cfdb.errors import CoordinateError, InvalidNameError, VariableNotFoundError
-from cfdb.format.names import check_path, composed
+from cfdb.model.changing import Changing
 from cfdb.model.coordinate import Coordinate
-from cfdb.model.creation import Creator
 from cfdb.model.data_variable import DataVariable
+from cfdb.model.groups import Group
 from cfdb.model.labels import Labels, Reopen
 from cfdb.model.listing import Chosen
-from cfdb.model.making import assign
-from cfdb.model.reading import Reading
-from cfdb.model.structure import Dimension, Member, Structure, unknown_name
+from cfdb.model.structure import Member, Structure
 from cfdb.model.variable import Variable
 from cfdb.model.view import View
 
@@ -30,7 +23,7 @@ def build_variable(labels: Labels, member: Member) -> Variable:
     return DataVariable(labels, member) if member.record.role == "data" else Variable(labels, member)
 
 
-class Dataset(Reading):
+class Dataset(Changing):
     """An open dataset: named variables along shared dimensions.
 
     Datasets are opened by `cfdb.open_dataset` and `cfdb.open_edataset`. Leaving the ``with`` block cleanly, or `close`,
@@ -64,18 +57,9 @@ class Dataset(Reading):
     # what it is
 
     @property
-    def _structure(self) -> Structure:
-        return self._labels.structure
-
-    @property
     def name(self) -> str:
         """Where the dataset lives, for messages."""
         return self._structure.store.name
-
-    @property
-    def writable(self) -> bool:
-        """Whether changes are accepted."""
-        return self._structure.writable
 
     @property
     def dataset_type(self) -> str:
@@ -92,22 +76,6 @@ class Dataset(Reading):
         """Compression level of new variables; None is the compression's default."""
         return self._structure.dataset.compression_level
 
-    @property
-    def crs(self) -> str | None:
-        """Coordinate reference system, as ``'EPSG:4326'`` or WKT."""
-        return self._structure.dataset.crs
-
-    @property
-    def unlimited_dims(self) -> tuple[str, ...]:
-        """Names of the dimensions that are declared to grow."""
-        return tuple(name for name, dim in self._structure.dims.items() if dim.record.unlimited)
-
-    @property
-    def create(self) -> Creator:
-        """Create coordinates, data variables and dimensions."""
-        self._structure.check_writable()
-        return Creator(self._labels)
-
     def _selected(self) -> Chosen:
         return {}
 
@@ -115,86 +83,11 @@ class Dataset(Reading):
         found: View = self._labels.variable(member)
         return found
 
+    def _group(self, path: str) -> Group:
+        return Group(self._labels, path)
+
     def __bool__(self) -> bool:
         return self.is_open and bool(len(self))
-
-    # changing the structure
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._structure.check_writable()
-        assign(self._labels, composed(name) if isinstance(name, str) else name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self._structure.check_writable()
-        structure = self._structure
-        with structure.lock:
-            member = structure.find(composed(name) if isinstance(name, str) else name)
-            along = structure.users_of(member.dims[0]) if member.is_index else []
-            users = [other.path for other in along if other is not member]
-            if users:
-                raise CoordinateError(
-                    f"the coordinate {name!r} labels a dimension of {', '.join(map(repr, users[:5]))}; delete these "
-                    "first"
-                )
-            structure.remove_member(member)
-            for dim in dict.fromkeys(member.dims):
-                if not structure.users_of(dim):
-                    structure.remove_dimension(dim)
-
-    def rename(self, names: Mapping[str, str] | None = None, **named: str) -> None:
-        """Rename variables and dimensions; no chunk is touched.
-
-        Parameters
-        ----------
-        names : mapping
-            New names by old ones; a coordinate's dimension is renamed with it.
-        """
-        self._structure.check_writable()
-        structure = self._structure
-        with structure.lock:
-            paths = {old: check_path(new) for old, new in {**(names or {}), **named}.items()}
-            taken = {**structure.members, **structure.dims}
-            for old, path in paths.items():
-                if old not in taken:
-                    raise VariableNotFoundError(unknown_name("variable", old, taken))
-                if path != old and (path in taken or list(paths.values()).count(path) > 1):
-                    raise InvalidNameError(f"cannot rename {old!r}: the name {path!r} is taken")
-            for old, path in paths.items():
-                if old in structure.dims:
-                    dim = structure.dims[old]
-                    structure.set_dimension(dim, replace(dim.record, path=path))
-                if old in structure.members:
-                    member = structure.members[old]
-                    structure.set_member(member, replace(member.record, path=path))
-
-    def resize(self, sizes: Mapping[str, int] | None = None, **named: int) -> None:
-        """Give dimensions without a coordinate a new length; new places read as missing until they are written.
-
-        Parameters
-        ----------
-        sizes : mapping
-            Lengths by dimension; also as keywords. Dimensions with a coordinate grow by its `append`.
-        """
-        self._structure.check_writable()
-        with self._structure.lock:
-            wanted = {name: _length(name, size) for name, size in {**(sizes or {}), **named}.items()}
-            for dim, size in [(self._plain_dim(name), size) for name, size in wanted.items()]:
-                before = dim.record
-                if size >= before.size:
-                    slots = before.slots.append(size - before.size)
-                else:
-                    slots = before.slots.truncate(0, size)
-                self._structure.set_dimension(dim, replace(before, slots=slots))
-                if size < before.size:
-                    self._labels.forget_dropped(dim, before.slots)
-
-    def _plain_dim(self, name: str) -> Dimension:
-        dims = self._structure.dims
-        if name not in dims:
-            raise VariableNotFoundError(unknown_name("dimension", name, dims))
-        if self._structure.index_of(dims[name]) is not None:
-            raise CoordinateError(f"the dimension {name!r} has labels: grow it with ds[{name!r}].append(...)")
-        return dims[name]
 
     # making it permanent
 
@@ -259,13 +152,6 @@ class Dataset(Reading):
 
     def __reduce__(self) -> Any:
         return self._labels.reopening()
-
-
-def _length(name: str, size: Any) -> int:
-    """Refuse what cannot be the length of a dimension."""
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
-        raise ValueError(f"{name}={size!r}: give a length, a whole number that is not negative")
-    return int(size)
 
 
 def check_on_error(on_error: str) -> None:

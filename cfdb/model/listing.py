@@ -7,7 +7,7 @@ from typing import Any
 from cfdb.errors import VariableNotFoundError
 from cfdb.format.names import composed
 from cfdb.model.attributes import Attributes
-from cfdb.model.containers import Variables
+from cfdb.model.containers import Groups, Variables
 from cfdb.model.doors import door
 from cfdb.model.labels import Labels
 from cfdb.model.structure import Member, unknown_name
@@ -36,7 +36,11 @@ class Listing(ABC):
     def _object(self, member: Member) -> View:
         """Give the object a user works with."""
 
-    def _members(self) -> dict[str, Member]:
+    @abstractmethod
+    def _group(self, path: str) -> Any:
+        """Give the object of a group."""
+
+    def _members(self) -> Mapping[str, Member]:
         self._labels.structure.check_open()
         return self._labels.structure.members
 
@@ -87,6 +91,12 @@ class Listing(ABC):
         """
         return {member.record.axis: name for name, member in self._members().items() if member.record.axis}
 
+    @property
+    def groups(self) -> Groups:
+        """The groups in this dataset or group, by name; those in them are their ``groups``."""
+        self._labels.structure.check_open()
+        return Groups(self._labels.structure.groups, self._group)
+
     def _listed(self, names: tuple[str, ...], kind: str) -> Variables[Any]:
         members = self._members()
         return Variables({name: self._object(members[name]) for name in names}, kind)
@@ -126,18 +136,24 @@ class Listing(ABC):
 
     def __getitem__(self, name: str) -> Any:
         members = self._members()
-        if not isinstance(name, str) or composed(name) not in members:
+        if not isinstance(name, str):
             raise VariableNotFoundError(unknown_name("variable", name, members))
-        return self._object(members[composed(name)])
+        path = composed(name)
+        if path in members:
+            return self._object(members[path])
+        groups = self._labels.structure.groups
+        if path in groups:
+            return self._group(path)
+        raise VariableNotFoundError(unknown_name("variable", name, {**members, **dict.fromkeys(groups)}))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give a variable, or `default` when there is none of this name."""
-        members = self._members()
-        found = members.get(composed(name)) if isinstance(name, str) else None
-        return default if found is None else self._object(found)
+        """Give a variable or group, or `default` when there is none of this name."""
+        found = name in self
+        return self[name] if found else default
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and composed(name) in self._members()
+        path = composed(name) if isinstance(name, str) else None
+        return path in self._members() or path in self._labels.structure.groups
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.var_names)

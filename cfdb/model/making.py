@@ -21,12 +21,13 @@ from cfdb.format.dimension import Slots
 from cfdb.format.dtypes import DataType, data_type_of, time_dtype
 from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
-from cfdb.format.names import check_path, new_id
+from cfdb.format.names import check_path, group_owner, new_id
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
 from cfdb.model.dataset_types import check_coordinate
 from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding, read_geometries
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
+from cfdb.model.renaming import check_free
 from cfdb.model.structure import Dimension, Member, unknown_name
 from cfdb.model.variable import Variable
 from cfdb.model.view import View
@@ -118,8 +119,7 @@ def create_variable(labels: Labels, request: Request) -> Any:
     request = _with_encoding(request)
     with structure.lock, _undone_after_errors(labels) as made:
         path = check_path(request.name)
-        if path in structure.members:
-            raise InvalidNameError(f"there is a variable {path!r} already; delete it first, or choose another name")
+        check_free(structure, path)
         if request.role not in ROLES:
             raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
         dtype, data = _typed(path, request)
@@ -202,16 +202,17 @@ def _undone_after_errors(labels: Labels) -> Iterator[list[Member]]:
     """Take back what was made when an error leaves the block."""
     made: list[Member] = []
     structure = labels.structure
-    before = set(structure.dims.values())
+    root = structure.root
+    before = set(root.dims.values())
     try:
         yield made
     except BaseException:
         for member in reversed(made):
             if member.exists:
                 structure.remove_member(member)
-        for dim in list(structure.dims.values())[::-1]:
-            if dim not in before and not structure.users_of(dim):
-                structure.remove_dimension(dim)
+        for dim in list(root.dims.values())[::-1]:
+            if dim not in before and not root.users_of(dim):
+                root.remove_dimension(dim)
         raise
 
 
@@ -265,8 +266,8 @@ def _data_type(name: str, wanted: Any, data: Array | None) -> DataType:
 def _dimension(labels: Labels, request: Request, number: int, data: Array | None) -> Dimension:
     """Find a dimension, or make it with the length of the data."""
     structure, name = labels.structure, check_path(request.dims[number])
-    found = structure.dims.get(name)
-    own = name == check_path(request.name)
+    own, elsewhere = name == check_path(request.name), request.dims[number].startswith("/")
+    found = structure.dimension(f"/{name}" if elsewhere else name, own=own)
     if request.dims.count(request.dims[number]) > 1:
         raise ShapeError(f"{request.name!r} names the dimension {name!r} twice")
     if data is not None and data.ndim != len(request.dims) and (data.ndim or own):
@@ -275,7 +276,7 @@ def _dimension(labels: Labels, request: Request, number: int, data: Array | None
         )
     length = data.shape[number] if data is not None and data.ndim else None
     if found is None:
-        if length is None and not own:
+        if elsewhere or (length is None and not own):
             raise ShapeError(
                 f"{unknown_name('dimension', name, structure.dims)}; create it (ds.create.coord..., "
                 "ds.create.dimension), or give data= with its length"
@@ -292,12 +293,22 @@ def _dimension(labels: Labels, request: Request, number: int, data: Array | None
 def add_dimension(labels: Labels, name: str, size: int, unlimited: bool) -> Dimension:
     """Add a dimension."""
     path = check_path(name)
-    if path in labels.structure.dims:
+    if labels.structure.dimension(path, own=True) is not None:
         raise InvalidNameError(f"there is a dimension {path!r} already")
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
         raise ValueError(f"size={size!r} of dimension {path!r}: give a whole number, 0 or more")
     record = DimensionRecord(new_id(), path, slots=Slots.of_size(int(size)), unlimited=unlimited)
     return labels.structure.add_dimension(record)
+
+
+def add_group(labels: Labels, name: str, attrs: Mapping[str, Any]) -> str:
+    """Declare a group with its attributes, and those around it; give its path."""
+    path = check_path(name)
+    check_free(labels.structure, path)
+    checked = {attribute: check_attribute(attribute, value) for attribute, value in attrs.items()}
+    labels.structure.add_group(path)
+    labels.structure.attributes(group_owner(path)).update(checked)
+    return path
 
 
 def _record(

@@ -1,18 +1,21 @@
 """What do a dataset and a part of one have in common?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cfdb.errors import SelectionError
+from cfdb.errors import ShapeError
+from cfdb.model.crs import crs_of
 from cfdb.model.doors import door
-from cfdb.model.labels import Labels, pick, refuse_pointwise
+from cfdb.model.hints import not_offered
+from cfdb.model.labels import Labels, Loc, known_dims, refuse_pointwise
 from cfdb.model.listing import Chosen
 from cfdb.model.loading import LoadResult
 from cfdb.model.lockstep import Lockstep
-from cfdb.model.structure import Member, unknown_name
+from cfdb.model.scope import group_labels
+from cfdb.model.structure import Member
 from cfdb.model.surveying import Surveying
 from cfdb.model.view import View
-from cfdb.plan.indexing import Selection, select_all
+from cfdb.plan.indexing import Axis, Selection, select_all
 
 Report = Callable[[int, int], None]
 
@@ -20,19 +23,52 @@ Report = Callable[[int, int], None]
 class Reading(Lockstep, Surveying):
     """Variables by name, with their coordinates and attributes, and parts of them."""
 
+    @property
+    def crs(self) -> Any:
+        """Coordinate reference system, a `pyproj.CRS`; None when there is none.
+
+        It is the one that was set (``ds.create.crs.from_user_input``), or else the one that the dataset's grid mapping
+        variables name, as in files that came from netCDF; where these name several, it is None.
+        """
+        self._labels.structure.check_open()
+        return crs_of(self._labels.structure)
+
     # selecting
 
-    def isel(self, positions: Mapping[str, Any] | None = None, **named: Any) -> "DatasetView":
-        """Select by position along named dimensions, in every variable that has them."""
-        chosen = {**(positions or {}), **named}
+    @property
+    def loc(self) -> "Loc[DatasetView]":
+        """Select by label: ``ds.loc[{'lat': slice(60, 40)}]``; both ends of a slice are inclusive."""
+        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, "the dataset")
+
+    def _loc(self, positions: tuple[Any, ...]) -> "DatasetView":
+        return self._taken(dict(zip(self.dims, positions, strict=True)))
+
+    def isel(
+        self, positions: Mapping[str, Any] | None = None, *, missing_dims: str = "raise", **named: Any
+    ) -> "DatasetView":
+        """Select by position along named dimensions, in every variable that has them.
+
+        Parameters
+        ----------
+        positions : dict, optional
+            Integers (which drop the dimension), slices, lists or masks by dimension; also as keywords.
+        missing_dims : {'raise', 'warn', 'ignore'}
+            What to do about dimensions that the dataset does not have.
+
+        Returns
+        -------
+        DatasetView
+            Not read yet.
+        """
+        chosen = self._known({**(positions or {}), **named}, missing_dims)
         refuse_pointwise(chosen)
         return self._taken(chosen)
 
     def _taken(self, positions: Mapping[str, Any]) -> "DatasetView":
         selected = dict(self._selected())
         for name, key in positions.items():
-            along = self._along(name)
-            selected[self._labels.structure.dims[name].id] = along.take(key)
+            if not (isinstance(key, slice) and key == slice(None)):
+                selected[self._labels.structure.dims[name].id] = self._along(name).take(key)
         return DatasetView(self._labels, selected)
 
     def sel(
@@ -43,34 +79,55 @@ class Reading(Lockstep, Surveying):
         Parameters
         ----------
         labels : dict, optional
-            Labels, lists or slices of labels by dimension; also as keywords.
-        method : {None, 'nearest', 'pad', 'backfill'}
-            What to take when a label is not there.
-        tolerance : optional
+            Labels (which drop the dimension), slices, lists or masks by dimension; also as keywords. A date that leaves
+            something open (``'2020-01'``) is a period.
+        method : {None, 'nearest', 'pad', 'ffill', 'backfill', 'bfill'}
+            What to take when a label is not there: the nearest, the one before, or the one behind.
+        tolerance : number or timedelta, optional
             Largest distance accepted with a method.
+
+        Returns
+        -------
+        DatasetView
+            Not read yet; variables without these dimensions are whole in it.
         """
-        chosen = {**(labels or {}), **named}
+        chosen = self._known({**(labels or {}), **named}, "raise")
         refuse_pointwise(chosen)
-        positions = {}
-        for name, label in chosen.items():
-            axis = self._along(name).axes[0]
-            values = pick(self._labels.values(name), axis)
-            positions[name] = self._labels.positions(name, values, label, method, tolerance)
-        return self._taken(positions)
+        locate = self._labels.locate
+        return self._taken(
+            {name: locate(name, label, method, tolerance, self._label_axis(name)) for name, label in chosen.items()}
+        )
 
     select = isel
     select_loc = sel
 
-    def _along(self, name: str) -> Selection:
-        """Give what is selected of one dimension."""
-        dims = self._labels.structure.dims
+    def squeeze(self, dim: str | Sequence[str] | None = None) -> "DatasetView":
+        """Drop dimensions of length 1: all of them, or those named."""
+        sizes = self.sizes
+        wanted = [dim] if isinstance(dim, str) else [name for name in sizes if sizes[name] == 1] if dim is None else dim
+        self._known(dict.fromkeys(wanted), "raise")
+        long = [name for name in wanted if sizes[name] != 1]
+        if long:
+            raise ShapeError(f"cannot squeeze {long[0]!r}: it has {sizes[long[0]]} positions")
+        return self._taken(dict.fromkeys(wanted, 0))
+
+    def _known(self, chosen: dict[str, Any], missing_dims: str) -> dict[str, Any]:
         self._labels.structure.check_open()
-        if name not in dims:
-            raise SelectionError(unknown_name("dimension", name, dims))
-        found = self._selected().get(dims[name].id, select_all((dims[name].size,)))
-        if not found.shape:
-            raise SelectionError(f"the dimension {name!r} was dropped by an integer")
-        return found
+        return known_dims(self._labels, chosen, self.dims, "the dataset", missing_dims)
+
+    def _label_axis(self, name: str) -> Axis | None:
+        """Give what is selected of one dimension; None is all of it."""
+        found = self._selected().get(self._labels.structure.dims[name].id)
+        return None if found is None else found.axes[0]
+
+    def _along(self, name: str) -> Selection:
+        dim = self._labels.structure.dims[name]
+        return self._selected().get(dim.id, select_all((dim.size,)))
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # raises again what the property raised
+        raise not_offered(name, type(self), "dataset")
 
     def load(self, progress: Any = None) -> LoadResult:
         """Bring the chunks of all variables near.
@@ -97,7 +154,10 @@ class DatasetView(Reading):
         super().__init__(labels)
         self._chosen = chosen
 
-    writable = False
+    @property
+    def writable(self) -> bool:
+        """Whether values can be assigned to its variables, which goes through to the dataset."""
+        return self._labels.writable
 
     def _selected(self) -> Chosen:
         return self._chosen
@@ -108,6 +168,9 @@ class DatasetView(Reading):
         if all(key is None for key in keys):
             return variable
         return variable[tuple(slice(None) if key is None else _as_key(key) for key in keys)]
+
+    def _group(self, path: str) -> "DatasetView":
+        return DatasetView(group_labels(self._labels, path), self._chosen)
 
     def __reduce__(self) -> Any:
         reopen, arguments = self._labels.reopening()
@@ -122,6 +185,10 @@ def _reopened(reopen: Any, arguments: tuple[Any, ...], chosen: Chosen) -> Datase
 def _shifted(report: Report, before: int, count: int, total: int) -> Report:
     """Report the chunks of one variable as a part of all; those that are here already count as done."""
     return lambda done, wanted: report(before + count - wanted + done, total)
+
+
+def _refuse_assignment(positions: Any, value: Any) -> None:
+    raise TypeError("assign to the variables: ds['t'].loc[{...}] = values")
 
 
 def _as_key(selection: Selection) -> Any:
