@@ -1,16 +1,29 @@
-"""How does one go through a variable, chunk by chunk or group by group?"""
+"""How does one go through a variable, block by block or group by group?"""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Literal, overload
 
+import numpy as np
 import numpy.typing as npt
 
+from cfdb.compute.rechunk import block_lengths, check_budget, iter_boxes, plan_source, read_blocks
+from cfdb.compute.rechunker import Rechunker
+from cfdb.compute.source import Source
 from cfdb.model.grouping import GroupBy, group_axes
 from cfdb.model.part import Part
 from cfdb.plan.indexing import Selection
+from cfdb.storage.engine import ChunkedArray
 
 Array = npt.NDArray[Any]
 Key = Any
+Slices = tuple[slice, ...]
+
+#: Bytes of a date that is an object.
+DATE_BYTES = 128
+#: So many chunks are looked at for one that was written.
+FEW_CHUNKS = 256
 
 
 class Iterating(Part):
@@ -18,44 +31,139 @@ class Iterating(Part):
 
     __slots__ = ()
 
+    @overload
     def iter_chunks(
-        self, include_data: bool = True, *, masked: bool | None = None
-    ) -> Iterator[tuple[tuple[slice, ...], Array]] | Iterator[tuple[slice, ...]]:
-        """Go through the values chunk by chunk, in the order of the cells.
+        self,
+        chunk_shape: Any = None,
+        max_mem: int = 2**29,
+        decoded: bool = True,
+        include_data: Literal[True] = True,
+        *,
+        prefetch: bool = True,
+        masked: bool | None = None,
+    ) -> Iterator[tuple[Slices, Array]]: ...
 
-        The next chunks are read while the caller works on one.
+    @overload
+    def iter_chunks(
+        self,
+        chunk_shape: Any = None,
+        max_mem: int = 2**29,
+        decoded: bool = True,
+        *,
+        include_data: Literal[False],
+        prefetch: bool = True,
+        masked: bool | None = None,
+    ) -> Iterator[Slices]: ...
+
+    def iter_chunks(
+        self,
+        chunk_shape: Any = None,
+        max_mem: int = 2**29,
+        decoded: bool = True,
+        include_data: bool = True,
+        *,
+        prefetch: bool = True,
+        masked: bool | None = None,
+    ) -> Iterator[tuple[Slices, Array]] | Iterator[Slices]:
+        """Go through the values block by block, in the order of the cells: the last dimension varies fastest.
 
         Parameters
         ----------
+        chunk_shape : dict, tuple of int or int, optional
+            Shape of the blocks: by dimension, where those not named are whole, or one length per dimension; -1 is a
+            whole dimension. Blocks at the edges are smaller. None takes the stored chunks as far as they lie in this
+            part, the next ones being read while the caller works on one.
+        max_mem : int
+            Bytes of cells that may be held, the block handed over and the one before it included. Where that is less
+            than two blocks, or than the stored chunks that one block of the order needs at a time, chunks are decoded
+            more often, and two blocks are held all the same. Beside the cells, decoding takes up to 32 MiB and
+            two chunks for every thread.
+        decoded : bool
+            Whether values are given; False gives what is stored: codes where values are packed, numbers of CF times.
         include_data : bool
             Whether values are read; without them only the slices are given.
+        prefetch : bool
+            Whether chunks of a remote dataset are asked for in advance, many at a time.
         masked : bool, optional
             As of `read`.
 
         Yields
         ------
         tuple
-            Slices of this part, one per dimension, and the values there.
+            Slices of this part, one per dimension, and the values there: an array of the caller's own.
+
+        Raises
+        ------
+        VariableNotFoundError
+            If `chunk_shape` names a dimension that there is not.
+        ShapeError
+            If a length is none.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = (("y", "x"), np.arange(12.0).reshape(4, 3))
+        ...     for where, block in ds["t"].iter_chunks({"y": 3}):
+        ...         print(where[0], block.shape)
+        slice(0, 3, 1) (3, 3)
+        slice(3, 4, 1) (1, 3)
         """
+        self._selected()
+        check_budget(max_mem)
+        if chunk_shape is None:
+            return self._stored_chunks(decoded, include_data, prefetch, masked)
+        source = self._described(decoded, masked)
+        lengths = block_lengths(source, chunk_shape)
+        if not include_data:
+            return iter_boxes(source.shape, lengths)
+        blocks: Iterator[Any] = read_blocks(source, plan_source(source, lengths, max_mem), prefetch=prefetch)
+        return blocks
+
+    def _stored_chunks(self, decoded: bool, include_data: bool, prefetch: bool, masked: bool | None) -> Iterator[Any]:
         selection = self._selected()
         if not include_data:
-            return (slices for slices, _ in self._array.pieces(selection))
+            return (_placed(slices, selection) for slices, _ in self._array.pieces(selection))
+        if not prefetch:
+            source = self._described(decoded, masked)
+            boxes = (_placed(slices, selection) for slices, _ in self._array.pieces(selection))
+            return ((box, source.read(box)) for box in boxes)
+        parts = (self._array if decoded else self._array.codes()).iterate(selection)
         mask = self._labels.masked if masked is None else masked
-        return self._iter_data(selection, mask)
+        plain = not decoded or self._codec.is_plain(mask)
+        if plain and None not in selection.layout:
+            return parts
+        return self._presented(parts, selection, None if plain else mask)
 
-    def _iter_data(self, selection: Selection, mask: bool) -> Iterator[tuple[tuple[slice, ...], Array]]:
-        parts = self._array.iterate(selection)
-        if self._codec.is_plain(mask):
-            yield from parts
-        else:
-            for slices, values in parts:
-                yield slices, self._codec.present(values, mask)
+    def _presented(
+        self, parts: Iterator[tuple[Slices, Array]], selection: Selection, mask: bool | None
+    ) -> Iterator[tuple[Slices, Array]]:
+        added = tuple(None if axis is None else slice(None) for axis in selection.layout)
+        for slices, values in parts:
+            yield (
+                _placed(slices, selection),
+                (values if mask is None else self._codec.present(values, mask))[(*added, ...)],
+            )
 
-    def written_chunks(self) -> Iterator[tuple[slice, ...]]:
+    def _described(self, decoded: bool, masked: bool | None) -> Source:
+        """Describe values or (`decoded=False`) what is stored."""
+        source = replace(self._source(masked), itemsize=self.infer_itemsize())
+        if decoded:
+            return source
+        selection, array = self._selected(), self._array.codes()
+        return replace(
+            source,
+            dtype=array.dtype,
+            itemsize=array.dtype.itemsize,
+            chunk_nbytes=array.chunk_nbytes,
+            read=lambda box: _read(array, selection.take(box)),
+        )
+
+    def written_chunks(self) -> Iterator[Slices]:
         """Give the slices of this part whose chunks were written; the others read as fill."""
         selection = self._selected()
         written = self._array.written_keys()
-        return (slices for slices, key in self._array.pieces(selection) if key in written)
+        return (_placed(slices, selection) for slices, key in self._array.pieces(selection) if key in written)
 
     def get_chunk(self, key: Key = (), missing_none: bool = False) -> Array | None:
         """Read the first chunk of a selection, clipped to it.
@@ -72,7 +180,31 @@ class Iterating(Part):
         if first is None:
             return part.read()
         slices, chunk = first
-        return None if missing_none and not part._array.is_written(chunk) else part._at(part._taken(slices)).read()
+        if missing_none and not part._array.is_written(chunk):
+            return None
+        values: Array = part._at(part._taken(_placed(slices, part._selected()))).read()
+        return values
+
+    def items(self, decoded: bool = True) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Give every cell with its index, chunk by chunk; slow: blocks of `iter_chunks` are there for work on many.
+
+        Parameters
+        ----------
+        decoded : bool
+            As of `iter_chunks`.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = (("y", "x"), np.arange(4).reshape(2, 2))
+        ...     [(index, int(value)) for index, value in ds["t"].items()]
+        [((0, 0), 0), ((0, 1), 1), ((1, 0), 2), ((1, 1), 3)]
+        """
+        for where, block in self.iter_chunks(decoded=decoded):
+            starts = [part.start for part in where]
+            for place in np.ndindex(block.shape):
+                yield tuple(start + offset for start, offset in zip(starts, place, strict=True)), block[place]
 
     def groupby(self, coord_names: Any, max_mem: int = 2**29) -> GroupBy:
         """Cut into groups along one or several dimensions.
@@ -89,5 +221,58 @@ class Iterating(Part):
         Returns
         -------
         GroupBy
+            Iterating gives where each group lies and its values; ``.mean()`` and others reduce it.
+
+        Raises
+        ------
+        GroupingError
+            If the labels cannot be grouped so; it is a ValueError.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     days = np.arange("2020-01-30", "2020-02-03", dtype="M8[D]")
+        ...     ds["time"] = (("time",), days)
+        ...     ds["t"] = (("time",), np.arange(4.0))
+        ...     for (where,), values in ds["t"].groupby({"time": "M"}):
+        ...         print(where, values)
+        slice(0, 2, 1) [0. 1.]
+        slice(2, 4, 1) [2. 3.]
         """
-        return GroupBy(self, group_axes(self, coord_names), max_mem)
+        return GroupBy(self, group_axes(self, coord_names), check_budget(max_mem))
+
+    def rechunker(self) -> Rechunker:
+        """Plan and read this part in blocks of other shapes than the stored chunks."""
+        layout = self._selected().layout
+        chunks = tuple(1 if axis is None else self.chunk_shape[axis] for axis in layout)
+        return Rechunker(self._described(True, None), chunks)
+
+    def infer_itemsize(self) -> int:
+        """Give the bytes a value takes in memory; of strings and geometries the mean of the first stored chunk."""
+        kind = self.dtype.kind
+        if kind == "t":
+            return DATE_BYTES
+        if kind not in "TG":
+            # one more where a mask may come with them
+            return self._array.dtype.itemsize + (self.fill_value is not None)
+        keys = [key for _, key in islice(self._array.pieces(self._selected()), FEW_CHUNKS)]
+        written = [key for key, here in zip(keys, self._array.store.has(keys), strict=True) if here]
+        if not written:
+            return self.dtype.itemsize
+        slices = next(slices for slices, key in self._array.pieces(self._selected()) if key == written[0])
+        part = self._at(self._taken(_placed(slices, self._selected())))
+        texts = [str(value) for value in self._array.read(part._selected()).ravel().tolist()]
+        return self.dtype.itemsize + sum(map(len, texts)) * (2 if kind == "G" else 1) // max(1, len(texts))
+
+
+def _placed(slices: Slices, selection: Selection) -> Slices:
+    """Add the axes that None added."""
+    if None not in selection.layout:
+        return slices
+    own = iter(slices)
+    return tuple(slice(0, 1, 1) if axis is None else next(own) for axis in selection.layout)
+
+
+def _read(array: ChunkedArray, selection: Selection) -> Array:
+    return selection.to_result(array.read(selection))

@@ -131,7 +131,8 @@ class StandardMoments(Moments):
             return self._numbers("Y") + 1970
         if name == "days_in_month":
             month = self._numbers("M").astype("M8[M]")
-            return ((month + 1).astype("M8[D]") - month.astype("M8[D]")).astype(np.int64)
+            lengths: Integers = ((month + 1).astype("M8[D]") - month.astype("M8[D]")).astype(np.int64)
+            return lengths
         whole, part, first = self._PARTS[name]
         begin = self._numbers(whole).astype(f"M8[{whole}]").astype(f"M8[{part}]").astype(np.int64)
         return self._numbers(part) - begin + first

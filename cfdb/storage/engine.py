@@ -5,6 +5,7 @@ is stored. A chunk that was never written is fill; one that was and cannot be re
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any, Protocol
@@ -12,8 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.format.casting import blank_cell
 from cfdb.format.codecs import CodecPipeline
 from cfdb.format.dimension import Slots
+from cfdb.format.dtypes import dtype as plain_dtype
 from cfdb.format.names import chunk_key, parse_chunk_key
 from cfdb.format.statistics import ChunkStatistics, mark_stale, unpack
 from cfdb.plan.axis import count_chunks, shrunk_chunks, stored_chunks
@@ -72,6 +75,7 @@ class ChunkedArray:
         self.pipeline = pipeline
         self._id = variable_id
         self._axes = tuple(axes)
+        self._describe = describe
         self._access = ChunkAccess(store, pipeline, describe)
         self._reader = ArrayReader(self._access)
         self._writer = ArrayWriter(self._access)
@@ -186,6 +190,24 @@ class ChunkedArray:
             if report is not None:
                 report(min(start + step, len(wanted)), len(wanted))
         return len(wanted), len(keys) - len(wanted)
+
+    def prefetch(self, selection: Selection) -> None:
+        """Bring the chunks of a selection near; where all are, they are not counted up."""
+
+        def keys() -> Iterator[str]:
+            yield from self.grid.plan(selection).keys()
+
+        self.store.prefetch(keys())
+
+    def codes(self) -> "ChunkedArray":
+        """Give the same array as it is stored: codes where values are packed."""
+        packing = self.pipeline.dtype.packing
+        if packing is None:
+            return self
+        dtype = self.pipeline.dtype
+        blank = blank_cell(dtype, self.pipeline.fill_value)
+        pipeline = replace(self.pipeline, dtype=plain_dtype(dtype.dtype_encoded), fill_value=blank)
+        return ChunkedArray(self.store, self._id, pipeline, self._axes, self._describe)
 
     # writing
 
