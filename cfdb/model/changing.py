@@ -10,12 +10,13 @@ from cfdb.errors import CoordinateError, VariableNotFoundError
 from cfdb.format.names import composed
 from cfdb.model.creation import Creator
 from cfdb.model.making import assign
+from cfdb.model.moving import Moving
 from cfdb.model.reading import Reading
 from cfdb.model.renaming import delete, drop_dimension, rename
 from cfdb.model.structure import Dimension, Structure, unknown_name
 
 
-class Changing(Reading):
+class Changing(Moving, Reading):
     """Named variables along shared dimensions that can be created, renamed and deleted."""
 
     @property
