@@ -16,8 +16,10 @@ import numpy as np
 
 from cfdb.bridges.netcdf_outgoing import Outgoing, attribute_for_netcdf, kept_attributes, plan_outgoing
 from cfdb.bridges.netcdf_plan import block_shape, blocks
+from cfdb.conventions.crs import to_cf
 from cfdb.display.progress import Progress, Report, reporting
 from cfdb.errors import VariableNotFoundError
+from cfdb.model.listing import COORDINATES, HELPERS
 from cfdb.model.reading import Reading
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
@@ -124,11 +126,21 @@ def _write_structure(
     for name, part in parts.items():
         variable = _create(file, name, part, plans[name], compression)
         variable.attrs.update(_attributes(name, part, plans[name], parts))
-    for name, value in dataset.attrs.items():
-        group, own = _placed(file, name)
-        group.attrs[own] = attribute_for_netcdf(value)
+    file.attrs.update({name: attribute_for_netcdf(value) for name, value in dataset.attrs.items()})
+    for path, own in _group_attributes(dataset, ""):
+        group, _ = _placed(file, f"{path}/")
+        group.attrs.update({name: attribute_for_netcdf(value) for name, value in own.items()})
     if "Conventions" not in file.attrs:
         file.attrs["Conventions"] = CONVENTIONS
+    _write_crs(file, dataset, parts)
+
+
+def _group_attributes(dataset: Reading, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Go through the groups that have attributes."""
+    for name, group in dataset.groups.items():
+        if group.attrs:
+            yield prefix + name, group.attrs
+        yield from _group_attributes(group, f"{prefix}{name}/")
 
 
 def _placed(file: Any, path: str) -> tuple[Any, str]:
@@ -208,6 +220,23 @@ def _named_from(path: str, other: str) -> str:
     group, _, _ = path.rpartition("/")
     home, _, name = other.rpartition("/")
     return name if home == group else f"/{other}"
+
+
+def _write_crs(file: Any, dataset: Reading, parts: Mapping[str, View]) -> None:
+    """Write the reference system as a grid mapping that data variables in space refer to."""
+    crs = dataset.crs
+    if crs is None or any(part.role == "grid_mapping" for part in parts.values()):
+        return
+    name = next(
+        name for name in ("spatial_ref", "crs", *(f"spatial_ref_{n}" for n in range(1, 99))) if name not in file
+    )
+    variable = file.create_variable(name, (), np.dtype(np.int32))
+    variable[...] = 0
+    variable.attrs.update({key: attribute_for_netcdf(value) for key, value in to_cf(crs).items()})
+    located = [coordinate for axis, coordinate in dataset.axes.items() if axis in ("x", "y", "xy", "xyz")]
+    for path, part in parts.items():
+        if part.role not in (*COORDINATES, *HELPERS) and any(dim in located for dim in part.dims):
+            file[path].attrs["grid_mapping"] = _named_from(path, name)
 
 
 # values

@@ -152,6 +152,20 @@ def test_parts_groups_and_unwritten_chunks(tmp_path: Path) -> None:
         assert ocean["s"].values.tolist() == [2, 3, 4, 5, 6, 7]
 
 
+def test_the_reference_system_goes_along_as_a_grid_mapping(tmp_path: Path) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["lat"], ds["lon"], ds["n"] = ("lat", [50.0, 40.0]), ("lon", [1.0, 2.0]), ("n", [1, 2])
+        ds["t"], ds["u"] = (("lat", "lon"), np.zeros((2, 2))), ("n", np.zeros(2))
+        ds.create.crs.from_user_input(4326, x_coord="lon", y_coord="lat")
+        ds.to_netcdf4(tmp_path / "x.nc")
+    with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf", decode_coords="all") as read:
+        assert read["t"].encoding["grid_mapping"] == "spatial_ref"
+        assert "grid_mapping" not in {**read["u"].attrs, **read["u"].encoding}
+        assert read["lat"].attrs["axis"] == "Y"
+    with cfdb.from_netcdf(tmp_path / "x.nc", tmp_path / "y.cfdb") as again:
+        assert again.crs.to_epsg() == 4326
+
+
 def test_only_what_is_asked_for_and_what_it_refers_to(tmp_path: Path) -> None:
     with cfdb.open_dataset(None, "n") as ds:
         ds["x"] = ("x", np.arange(2))
