@@ -18,6 +18,7 @@ from cfdb.errors import EncodingError
 Array = npt.NDArray[Any]
 
 STANDARD_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+_SAME = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
 CALENDARS = (*STANDARD_CALENDARS, "julian", "noleap", "365_day", "all_leap", "366_day", "360_day")
 
 #: Units of CF in microseconds, with the spellings UDUNITS accepts.
@@ -192,6 +193,17 @@ def check_calendar(calendar: str) -> str:
     if name not in CALENDARS:
         raise EncodingError(f"calendar {calendar!r} is none of {', '.join(CALENDARS)}")
     return name
+
+
+def same_calendar(one: str, other: str) -> bool:
+    """Tell whether two names of CF mean the same calendar.
+
+    Examples
+    --------
+    >>> same_calendar("365_day", "noleap"), same_calendar("360_day", "noleap")
+    (True, False)
+    """
+    return _SAME.get(one, one) == _SAME.get(other, other)
 
 
 def calendar_of(times: Array) -> str | None:
@@ -400,9 +412,8 @@ def _cftime_ticks(times: Array, missing: npt.NDArray[np.bool_], units: str, cale
 
 
 def _is_date(value: Any, calendar: str) -> bool:
-    same = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
     found = getattr(value, "calendar", None)
-    return isinstance(found, str) and same.get(found, found) == same.get(calendar, calendar)
+    return isinstance(found, str) and same_calendar(found, calendar)
 
 
 def _numbers(

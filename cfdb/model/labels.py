@@ -4,24 +4,29 @@
 that were read.
 """
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.errors import NotPicklableError, SelectionError, VariableNotFoundError
+from cfdb.errors import DimensionNotFoundError, NotPicklableError, SelectionError, VariableNotFoundError
 from cfdb.format.dimension import Slots
 from cfdb.model.structure import Dimension, Member, Structure
 from cfdb.model.values import Codec
 from cfdb.plan.geometry_labels import GeometryIndex
-from cfdb.plan.indexing import Axis, Range, Selection
+from cfdb.plan.indexing import Axis, Positions, Range, Selection
 from cfdb.plan.labels import LabelIndex
 from cfdb.storage.engine import ChunkedArray
 
 Array = npt.NDArray[Any]
 V = TypeVar("V")
 Reopen = tuple[Callable[..., Any], tuple[Any, ...]]
+Index = LabelIndex | GeometryIndex
+
+#: Indexes of parts of coordinates that are kept.
+_MOST_INDEXES = 32
 
 
 class Labels:
@@ -52,7 +57,7 @@ class Labels:
         self._build = build
         self._arrays: dict[str, ChunkedArray] = {}
         self._values: dict[str, tuple[object, Array]] = {}
-        self._indexes: dict[str, LabelIndex | GeometryIndex] = {}
+        self._indexes: dict[tuple[str, Range], tuple[Array, Index]] = {}
 
     # variables
 
@@ -147,32 +152,86 @@ class Labels:
         values.flags.writeable = False
         self._values[member.id] = (state, values)
 
-    def positions(self, dim: str, values: Array, label: Any, method: str | None, tolerance: Any) -> Any:
-        """Turn labels of one dimension into a key of positions."""
-        if isinstance(label, slice) and label == slice(None):
-            return label
-        cached = self._indexes.get(dim)
-        if cached is None or cached.values is not values:
-            cached = self._indexes[dim] = self._index(dim, values)
-        return cached.locate(label, method, tolerance)
+    def locate(self, dim: str, label: Any, method: str | None, tolerance: Any, axis: Axis | None = None) -> Any:
+        """Turn labels of one dimension, or of a part of it, into a key of positions.
 
-    def _index(self, dim: str, values: Array) -> LabelIndex | GeometryIndex:
-        """Make labels of a dimension ready to be looked up."""
-        member = self.structure.index_of(self.structure.dims[dim])
-        if member is not None and member.record.dtype.kind == "G":
-            return GeometryIndex(values, dim, member.record.dtype.name, member.record.dtype.precision)
-        return LabelIndex(values, dim)
+        Raises
+        ------
+        SelectionError
+            If the dimension has no labels; the message says how to select then.
+        """
+        if isinstance(label, slice) and label == slice(None) and method is None:
+            return label
+        return self.index(dim, axis).locate(label, method, tolerance)
+
+    def index(self, dim: str, axis: Axis | None = None) -> Index:
+        """Give what finds the labels of one dimension, or of a part of it."""
+        found = self.structure.dims[dim]
+        member = self.structure.index_of(found)
+        if member is None:
+            raise SelectionError(
+                f"the dimension {dim!r} has no coordinate, so it has no labels: select by position with "
+                f"isel({_keyword(dim)}...), or give it labels with ds.create.coord"
+            )
+        values = self.values_of(member)
+        if isinstance(axis, Positions):
+            return _index(member, pick(values, axis), dim)
+        part = Range(0, found.size) if axis is None else axis
+        kept = self._indexes.get((member.id, part))
+        if kept is None or kept[0] is not values or kept[1].name != dim:
+            if len(self._indexes) >= _MOST_INDEXES:
+                self._indexes.clear()
+            kept = self._indexes[member.id, part] = (values, _index(member, pick(values, part), dim))
+        return kept[1]
 
     def coordinates(self, member: Member, selection: Selection, dims: tuple[str, ...]) -> dict[str, Any]:
-        """Give the coordinates along the dimensions of a selection, restricted to it."""
-        found = {}
-        for number, dim in enumerate(member.dims):
+        """Give the coordinates of a selection, restricted to it.
+
+        First those along its dimensions, then those of dimensions that an integer dropped (single labels), then the
+        auxiliary ones whose dimensions are among the variable's.
+        """
+        axes = dict(zip((dim.id for dim in member.dims), selection.axes, strict=True))
+        found: dict[str, Any] = {}
+        dropped: dict[str, Any] = {}
+        for dim in member.dims:
             index = self.structure.index_of(dim)
-            if index is not None and dim.path in dims:
-                coordinate = self.variable(index)
-                axis = selection.axes[number]
-                found[dim.path] = coordinate if is_whole(axis, dim.size) else coordinate[axis]
+            if index is not None:
+                (found if dim.path in dims else dropped)[dim.path] = self._part(index, axes, dims)
+        found |= dropped
+        for other in self.structure.members.values():
+            if other.record.role == "auxiliary" and _describes(other, member):
+                found[other.path] = self._part(other, axes, dims)
         return found
+
+    def _part(self, member: Member, axes: Mapping[str, Axis], dims: tuple[str, ...]) -> Any:
+        """Give the part of a variable that lies along selected axes."""
+        variable = self.variable(member)
+        key = tuple(_key(axes[dim.id], dim.path in dims) for dim in member.dims)
+        whole = all(is_whole(axes[dim.id], dim.size) and dim.path in dims for dim in member.dims)
+        return variable if whole else variable[key]
+
+
+def _key(axis: Axis, stays: bool) -> "int | Axis":
+    return axis if stays else int(axis.positions()[0])
+
+
+def _describes(auxiliary: Member, member: Member) -> bool:
+    """Tell whether an auxiliary coordinate belongs to a variable: along its dimensions, of its group or one around."""
+    group = auxiliary.path.rpartition("/")[0]
+    inside = not group or member.path.startswith(f"{group}/")
+    return inside and auxiliary is not member and all(dim in member.dims for dim in auxiliary.dims)
+
+
+def _index(member: Member, values: Array, dim: str) -> Index:
+    """Make labels of a dimension ready to be looked up."""
+    dtype = member.record.dtype
+    if dtype.kind == "G":
+        return GeometryIndex(values, dim, dtype.name, dtype.precision)
+    return LabelIndex(values, dim, dtype.calendar)
+
+
+def _keyword(name: str) -> str:
+    return f"{name}=" if name.isidentifier() else f"{name!r}: "
 
 
 def is_whole(axis: Axis, size: int) -> bool:
@@ -188,24 +247,78 @@ def pick(values: Array, axis: Axis) -> Array:
     return picked
 
 
-class Loc(Generic[V]):
-    """Selection by label: ``var.loc[...]``; both ends of a slice are inclusive."""
+def known_dims(
+    labels: Labels,
+    chosen: dict[str, Any],
+    dims: tuple[str, ...],
+    what: str,
+    whole: Iterable[Dimension],
+    missing_dims: str = "raise",
+) -> dict[str, Any]:
+    """Give what is chosen along dimensions that exist; what becomes of the rest, `missing_dims` says.
 
-    __slots__ = ("_dims", "_get", "_labels", "_set", "_values")
+    `whole` are the dimensions before anything was selected.
+
+    Raises
+    ------
+    DimensionNotFoundError
+        Names the dimensions there are, and what to do with a variable that is none.
+    """
+    if missing_dims not in ("raise", "warn", "ignore"):
+        raise ValueError(f"missing_dims={missing_dims!r}: choose 'raise', 'warn' or 'ignore'")
+    unknown = [name for name in chosen if name not in dims]
+    if not unknown:
+        return chosen
+    if any(dim.path == unknown[0] for dim in whole):
+        text = f"the dimension {unknown[0]!r} of {what} was dropped by an integer; a list or a slice would keep it"
+    else:
+        text = _unknown_dim(labels.structure, unknown[0], dims, what)
+    if missing_dims == "raise":
+        raise DimensionNotFoundError(text)
+    if missing_dims == "warn":
+        warnings.warn(text, UserWarning, stacklevel=4)
+    return {name: key for name, key in chosen.items() if name in dims}
+
+
+def _unknown_dim(structure: Structure, name: str, dims: tuple[str, ...], what: str) -> str:
+    there = f"its dimensions are {', '.join(map(repr, dims))}" if dims else "it has none"
+    text = f"{what} has no dimension {name!r}; "
+    member = structure.members.get(name)
+    if member is None or name in structure.dims:
+        return text + there
+    along = [dim.path for dim in member.dims]
+    if not along:
+        return f"{text}ds[{name!r}] is a single value, not labels; {there}"
+    values = f"ds[{name!r}].values"
+    if len(along) == 1:
+        way = f"select with isel({_keyword(along[0])}{values} == ...)"
+    else:
+        way = f"find positions with np.nonzero({values} == ...) and take them with .vindex or .isel_points"
+    return f"{text}ds[{name!r}] is a variable along {', '.join(map(repr, along))}: {way}"
+
+
+class Loc(Generic[V]):
+    """Selects by label: ``var.loc[label, start:stop, [a, b]]`` or ``loc[{'lat': 40}]``, both ends inclusive."""
+
+    __slots__ = ("_axis", "_dims", "_get", "_labels", "_set", "_what", "_whole")
 
     def __init__(
         self,
         labels: Labels,
         dims: tuple[str, ...],
-        values: Callable[[str], Array],
+        axis: Callable[[str], Axis | None],
         get: Callable[[Any], V],
         set: Callable[[Any, Any], None],
+        what: str,
+        whole: Iterable[Dimension],
     ) -> None:
         self._labels = labels
+        self._whole = whole
         self._dims = dims
-        self._values = values
+        self._axis = axis
         self._get = get
         self._set = set
+        self._what = what
 
     def __getitem__(self, key: Any) -> V:
         return self._get(self._positions(key))
@@ -215,11 +328,10 @@ class Loc(Generic[V]):
 
     def _positions(self, key: Any) -> tuple[Any, ...]:
         chosen = key if isinstance(key, Mapping) else dict(zip(self._dims, self._expanded(key), strict=False))
-        unknown = [name for name in chosen if name not in self._dims]
-        if unknown:
-            raise SelectionError(f"there is no dimension {unknown[0]!r}; there are {', '.join(map(repr, self._dims))}")
+        known_dims(self._labels, dict(chosen), self._dims, self._what, self._whole)
+        refuse_pointwise(chosen)
         return tuple(
-            self._labels.positions(name, self._values(name), chosen[name], None, None)
+            self._labels.locate(name, chosen[name], None, None, self._axis(name))
             if chosen.get(name) is not None
             else slice(None)
             for name in self._dims
@@ -245,5 +357,5 @@ def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
         if dims and tuple(dims) != (name,):
             raise SelectionError(
                 f"{name}= is an array along {', '.join(map(repr, dims))}: lists select rows and columns here; take "
-                f"points with .vindex[...], rows with {name}=array.values"
+                f"points with .sel_points(...) or .isel_points(...), rows with {name}=array.values"
             )

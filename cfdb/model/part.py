@@ -24,7 +24,7 @@ from cfdb.model.loading import LoadResult
 from cfdb.model.structure import Member
 from cfdb.model.values import Codec
 from cfdb.options import get_options
-from cfdb.plan.indexing import Selection, select
+from cfdb.plan.indexing import Axis, Selection, select
 from cfdb.storage.engine import ChunkedArray
 from cfdb.storage.protocol import Stored
 
@@ -91,7 +91,10 @@ class Part(ArrayLike):
 
     @property
     def coords(self) -> Variables[Any]:
-        """The coordinates along the dimensions, restricted to the same part."""
+        """The coordinates, restricted to the same part.
+
+        First those along the dimensions, then single labels of dimensions that an integer dropped, then auxiliary ones.
+        """
         return Variables(self._labels.coordinates(self._member, self._selected(), self.dims), "coordinate")
 
     @property
@@ -191,13 +194,16 @@ class Part(ArrayLike):
         """Give another part of the same variable."""
         raise NotImplementedError
 
+    def _label_axis(self, dim: str) -> Axis | None:
+        """Give what is selected of one dimension; None is all of it."""
+        if self._selection is None:
+            return None
+        return self._selection.axes[[each.path for each in self._member.dims].index(dim)]
+
     def _label_values(self, dim: str) -> Array:
         """Give the labels of one dimension of this part."""
-        if self._selection is None:
-            return self._labels.values(dim)
-        selection = self._selected()
-        number = [each.path for each in self._member.dims].index(dim)
-        return pick(self._labels.values(dim), selection.axes[number])
+        axis = self._label_axis(dim)
+        return self._labels.values(dim) if axis is None else pick(self._labels.values(dim), axis)
 
     def _source(self, masked: bool | None = None) -> Source:
         """Describe this part to what computes with it."""
@@ -213,7 +219,7 @@ class Part(ArrayLike):
             breaks=tuple(_breaks(chunks) for chunks in owners),
             chunk_nbytes=self._array.chunk_nbytes,
             read=lambda box: self._codec.read(selection.take(box), mask, None),
-            prefetch=lambda box: self._array.load(selection.take(box)),
+            prefetch=lambda box: self._array.prefetch(selection.take(box)),
             owners=owners,
         )
 

@@ -38,7 +38,8 @@ class Reading(Lockstep, Surveying):
     @property
     def loc(self) -> "Loc[DatasetView]":
         """Select by label: ``ds.loc[{'lat': slice(60, 40)}]``; both ends of a slice are inclusive."""
-        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, "the dataset")
+        whole = self._labels.structure.dims.values()
+        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, "the dataset", whole)
 
     def _loc(self, positions: tuple[Any, ...]) -> "DatasetView":
         return self._taken(dict(zip(self.dims, positions, strict=True)))
@@ -112,8 +113,8 @@ class Reading(Lockstep, Surveying):
         return self._taken(dict.fromkeys(wanted, 0))
 
     def _known(self, chosen: dict[str, Any], missing_dims: str) -> dict[str, Any]:
-        self._labels.structure.check_open()
-        return known_dims(self._labels, chosen, self.dims, "the dataset", missing_dims)
+        whole = self._labels.structure.dims.values()
+        return known_dims(self._labels, chosen, self.dims, "the dataset", whole, missing_dims)
 
     def _label_axis(self, name: str) -> Axis | None:
         """Give what is selected of one dimension; None is all of it."""

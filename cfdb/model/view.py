@@ -3,17 +3,17 @@
 `View` puts together what `Part` is, what can be asked of it, and how parts of it are selected and assigned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
-from cfdb.errors import SelectionError
+from cfdb.errors import ShapeError
 from cfdb.model.asking import Asking
+from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
-from cfdb.model.labels import Loc, refuse_pointwise
-from cfdb.model.points import Points
+from cfdb.model.labels import Loc, known_dims, refuse_pointwise
+from cfdb.model.pointwise import Pointwise
 from cfdb.model.reducing import Reducing
 from cfdb.plan.indexing import Selection
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 Key = Any
 
 
-class View(Iterating, Reducing, Asking):
+class View(Iterating, Reducing, Pointwise, Asking):
     """A part of a variable, not read yet.
 
     NumPy's functions and operators read it and give arrays; assigning to it writes to the variable.
@@ -43,26 +43,35 @@ class View(Iterating, Reducing, Asking):
     @property
     def loc(self) -> Loc["View"]:
         """Select and assign by label; both ends of a slice are inclusive."""
-        return Loc(self._labels, self.dims, self._label_values, self.__getitem__, self.__setitem__)
+        what = f"{self._kind} {self.name!r}"
+        get, put = self.__getitem__, self.__setitem__
+        return Loc(self._labels, self.dims, self._label_axis, get, put, what, self._member.dims)
 
-    @property
-    def vindex(self) -> Points:
-        """Select and assign single cells, given by one array of positions per dimension."""
-        return Points(self.name, self._selected(), self._read_points, self._write_points)
-
-    def isel(self, positions: Mapping[str, Any] | None = None, **named: Any) -> "View":
+    def isel(self, positions: Mapping[str, Any] | None = None, *, missing_dims: str = "raise", **named: Any) -> "View":
         """Select by position.
+
+        Parameters
+        ----------
+        positions : dict, optional
+            Integers (which drop the dimension), slices, lists or masks by dimension; also as keywords.
+        missing_dims : {'raise', 'warn', 'ignore'}
+            What to do about dimensions that the variable does not have.
+
+        Returns
+        -------
+        View
+            Not read yet; several lists select rows and columns.
 
         Examples
         --------
+        >>> import numpy as np
         >>> import cfdb
         >>> with cfdb.open_dataset(None, "n") as ds:
         ...     ds["t"] = (("y", "x"), np.arange(6.0).reshape(2, 3))
         ...     ds["t"].isel(x=-1).values
         array([2., 5.])
         """
-        chosen = {**(positions or {}), **named}
-        self._check_dims(chosen)
+        chosen = self._known({**(positions or {}), **named}, missing_dims)
         refuse_pointwise(chosen)
         return self[tuple(chosen.get(name, slice(None)) for name in self.dims)]
 
@@ -74,32 +83,74 @@ class View(Iterating, Reducing, Asking):
         Parameters
         ----------
         labels : dict, optional
-            Labels, lists or slices of labels by dimension; also as keywords.
-        method : {None, 'nearest', 'pad', 'backfill'}
-            What to take when a label is not there.
-        tolerance : optional
+            Labels (which drop the dimension), slices, lists or masks by dimension; also as keywords. Both ends of a
+            slice are inclusive; a date that leaves something open (``'2020-01'``) is a period.
+        method : {None, 'nearest', 'pad', 'ffill', 'backfill', 'bfill'}
+            What to take when a label is not there: the nearest, the one before, or the one behind.
+        tolerance : number or timedelta, optional
             Largest distance accepted with a method.
+
+        Returns
+        -------
+        View
+            Not read yet; several lists select rows and columns.
+
+        Raises
+        ------
+        LabelNotFoundError
+            If a label is missing; the message names the nearest.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     lat = ds.create.coord.generic("lat", data=[60.0, 50.0, 40.0])
+        ...     ds["t"] = ("lat", np.array([3.0, 2.0, 1.0]))
+        ...     ds["t"].sel(lat=slice(60, 50)).values, float(ds["t"].sel(lat=41, method="nearest"))
+        (array([3., 2.]), 1.0)
         """
-        chosen = {**(labels or {}), **named}
-        self._check_dims(chosen)
+        chosen = self._known({**(labels or {}), **named}, "raise")
         refuse_pointwise(chosen)
-        key = tuple(
-            self._labels.positions(name, self._label_values(name), chosen[name], method, tolerance)
-            if name in chosen
-            else slice(None)
-            for name in self.dims
-        )
-        return self[key]
+        locate, axis = self._labels.locate, self._label_axis
+        return self[
+            tuple(
+                locate(name, chosen[name], method, tolerance, axis(name)) if name in chosen else slice(None)
+                for name in self.dims
+            )
+        ]
 
     select = isel
     select_loc = sel
 
-    def _check_dims(self, chosen: Mapping[str, Any]) -> None:
-        unknown = [name for name in chosen if name not in self.dims]
-        if unknown:
-            raise SelectionError(
-                f"{self.name!r} has no dimension {unknown[0]!r}; its dimensions are {', '.join(map(repr, self.dims))}"
+    def squeeze(self, dim: str | Sequence[str] | None = None) -> "View":
+        """Drop dimensions of length 1.
+
+        Parameters
+        ----------
+        dim : str or sequence of str, optional
+            Which; None is all of them.
+        """
+        wanted = None if dim is None else {dim} if isinstance(dim, str) else set(dim)
+        self._known(dict.fromkeys(wanted or ()), "raise")
+        long = [name for name in wanted or () if self.sizes[name] != 1]
+        if long:
+            raise ShapeError(f"cannot squeeze {long[0]!r} of {self.name!r}: it has {self.sizes[long[0]]} positions")
+        return self[
+            tuple(
+                0 if size == 1 and (wanted is None or name in wanted) else slice(None)
+                for name, size in zip(self.dims, self.shape, strict=True)
             )
+        ]
+
+    def _known(self, chosen: dict[str, Any], missing_dims: str) -> dict[str, Any]:
+        what = f"{self._kind} {self.name!r}"
+        return known_dims(self._labels, chosen, self.dims, what, self._member.dims, missing_dims)
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # raises again what the property raised
+        raise not_offered(name, type(self), self._kind)
 
     def _at(self, selection: Selection) -> "View":
         return View(self._member, self._array, self.attrs, self._labels, selection)
@@ -119,13 +170,3 @@ class View(Iterating, Reducing, Asking):
             self._codec.write(selection, values, encoded=encoded)
         finally:
             self._member.version += 1  # also when a part was written
-
-    def _read_points(self, points: list[Array], shape: tuple[int, ...]) -> Array:
-        return self._codec.present(self._array.read_points(points).reshape(shape), self._labels.masked)
-
-    def _write_points(self, points: list[Array], shape: tuple[int, ...], value: Any) -> None:
-        self._labels.check_writable(self._member)
-        self._labels.guard(self._member)
-        stored = self._codec.encode(value)
-        self._array.write_points(points, np.broadcast_to(stored, shape, subok=True).reshape(-1))
-        self._member.version += 1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.conventions.calendars import calendar_of, parse_period
+from cfdb.conventions.calendars import calendar_of, parse_period, same_calendar
 from cfdb.conventions.calendars import resolution_of as resolution_of_dates
 
 Array = npt.NDArray[Any]
@@ -21,6 +21,22 @@ Array = npt.NDArray[Any]
 _RESOLUTIONS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 _STEPS = {"h": "D", "m": "h", "s": "m", "ms": "s", "us": "ms", "ns": "us", "ps": "ns", "fs": "ps", "as": "fs"}
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})?")
+_ZONE = re.compile(r"T.*[+-]\d{2}(:?\d{2})?")
+_DURATION = re.compile(r"([-+]?\d+)\s*([A-Za-z]+)")
+_UNITS = {
+    spelling: unit
+    for unit, spellings in {
+        "W": "W w week weeks",
+        "D": "D d day days",
+        "h": "h H hour hours hr",
+        "m": "m min minute minutes",
+        "s": "s S sec second seconds",
+        "ms": "ms millisecond milliseconds",
+        "us": "us microsecond microseconds",
+        "ns": "ns nanosecond nanoseconds",
+    }.items()
+    for spelling in spellings.split()
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +62,17 @@ class Period:
         return self.resolution is not None and _RESOLUTIONS.index(self.resolution) < _RESOLUTIONS.index(resolution)
 
 
-def read_label(label: Any, values: Array) -> Period:
+def read_label(label: Any, values: Array, calendar: str | None = None) -> Period:
     """Bring a label into the type of a coordinate's values.
+
+    Parameters
+    ----------
+    label
+        What the user gave.
+    values : ndarray
+        Values of the coordinate.
+    calendar : str, optional
+        CF calendar when they are `cftime` objects.
 
     Raises
     ------
@@ -64,9 +89,11 @@ def read_label(label: Any, values: Array) -> Period:
     if kind == "M":
         return _read_time(label)
     if kind == "m":
-        return Period(_read_duration(label))
-    if kind == "O" and calendar_of(values) is not None:
-        return _read_date(label, values)
+        duration = read_duration(label)
+        np.promote_types(duration.dtype, values.dtype)  # months have no length in days: a TypeError
+        return Period(duration)
+    if kind == "O" and calendar is not None:
+        return _read_date(label, calendar)
     if kind in "TUSO":
         if not isinstance(label, bytes if kind == "S" else str):
             raise TypeError("give a string")
@@ -97,7 +124,10 @@ def _read_time(label: Any) -> Period:
     if isinstance(label, str):
         match = _COMPACT.fullmatch(label.strip())
         text = "-".join(part for part in match.groups() if part) if match else label.strip()
-        instant = np.datetime64(text.upper().removesuffix("Z") if "T" in text.upper() else text)
+        clock = text.upper().replace(" ", "T")
+        if _ZONE.search(clock):
+            raise ValueError("its time zone must be removed first; times are kept without one")
+        instant = np.datetime64(clock.removesuffix("Z") if "T" in clock else text)
         unit = np.datetime_data(instant.dtype)[0]
         if np.isnat(instant):
             return Period(instant)
@@ -115,24 +145,33 @@ def _read_time(label: Any) -> Period:
     raise TypeError("give a datetime or an ISO date")
 
 
-def _read_duration(label: Any) -> Any:
+def read_duration(label: Any) -> Any:
+    """Read a duration: a timedelta, or text such as ``'6h'``.
+
+    Examples
+    --------
+    >>> read_duration("90 min"), read_duration(timedelta(days=1))
+    (np.timedelta64(90,'m'), np.timedelta64(86400000000,'us'))
+    """
     if isinstance(label, np.timedelta64):
         return label
     if isinstance(label, timedelta):
         return np.timedelta64(label)
-    raise TypeError("give a timedelta")
+    match = _DURATION.fullmatch(label.strip()) if isinstance(label, str) else None
+    if match is None or match[2] not in _UNITS:
+        raise TypeError("give a timedelta, or text such as '6h'")
+    return np.timedelta64(int(match[1]), _UNITS[match[2]])
 
 
-def _read_date(label: Any, values: Array) -> Period:
-    calendar = calendar_of(values)
-    assert calendar is not None
+def _read_date(label: Any, calendar: str) -> Period:
     if isinstance(label, str):
         return Period(*parse_period(label, calendar))
-    first = next(value for value in values.flat if value is not None)
-    if isinstance(label, type(first)) or hasattr(label, "calendar"):
-        bool(first < label)
-        return Period(label)
-    raise TypeError(f"give a cftime date of calendar {calendar!r} or an ISO date")
+    found = getattr(label, "calendar", None)
+    if not isinstance(found, str):
+        raise TypeError(f"give a cftime date of calendar {calendar!r} or an ISO date")
+    if not same_calendar(found, calendar):
+        raise TypeError(f"it is a date of calendar {found!r}, not {calendar!r}")
+    return Period(label)
 
 
 def _read_number(label: Any, dtype: np.dtype[Any]) -> Any:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.conventions.calendars import calendar_of
 from cfdb.errors import LabelNotFoundError, SelectionError
-from cfdb.plan.dates import Period, read_label, resolution_of_values
+from cfdb.plan.dates import Period, read_duration, read_label, resolution_of_values
 from cfdb.plan.indexing import Axis, Positions, Range
 
 Array = npt.NDArray[Any]
@@ -33,6 +34,8 @@ class LabelIndex:
         The labels, 1-D, without duplicates: numbers, times, strings, bools or `cftime` objects.
     name : str
         Name of the coordinate, for messages.
+    calendar : str, optional
+        CF calendar of `cftime` objects; found in the values when there are any.
     order : str
         ``'ascending'``, ``'descending'`` or ``'unsorted'``.
 
@@ -45,6 +48,7 @@ class LabelIndex:
 
     values: Array
     name: str
+    calendar: str | None = None
     order: str = field(init=False)
     _sorted: Array = field(init=False, repr=False)
     _sorter: npt.NDArray[np.int64] = field(init=False, repr=False)
@@ -58,6 +62,8 @@ class LabelIndex:
             sorter = np.argsort(self.values, kind="stable").astype(np.int64)
         else:
             sorter = np.arange(self.values.size, dtype=np.int64)[:: 1 if order == "ascending" else -1]
+        if self.values.dtype.kind == "O" and self.calendar is None:
+            object.__setattr__(self, "calendar", calendar_of(self.values))
         object.__setattr__(self, "order", order)
         object.__setattr__(self, "_sorter", sorter)
         object.__setattr__(self, "_sorted", self.values[sorter])
@@ -72,7 +78,7 @@ class LabelIndex:
             What to find.
         method : str, optional
             For labels that are missing: ``'nearest'``, ``'pad'`` (``'ffill'``: the position before) or ``'backfill'``
-            (``'bfill'``: the position behind).
+            (``'bfill'``: the position behind). A partial date is its first instant then, no period.
         tolerance : number or timedelta, optional
             Largest distance `method` may bridge.
 
@@ -88,22 +94,50 @@ class LabelIndex:
         SelectionError
             If something cannot be a label of this coordinate.
         """
-        if method is not None and method not in METHODS:
-            raise SelectionError(f"method={method!r}: choose 'nearest', 'pad' or 'backfill'")
+        reach = self._checked(method, tolerance)
         if isinstance(label, slice):
             if method is not None:
                 raise SelectionError(f"method={method!r} cannot be used with a slice, whose ends need not exist anyway")
             return self._locate_slice(label)
-        if isinstance(label, list | tuple | np.ndarray) or hasattr(label, "__array__"):
+        if isinstance(label, list | tuple | range | np.ndarray) or hasattr(label, "__array__"):
             array = np.asarray(label)
             if array.ndim:
-                return self._locate_many(array, method, tolerance)
+                return self._locate_many(array, method, reach)
             label = array[()]
-        return self._locate_one(label, method, tolerance)
+        return self._locate_one(label, method, reach)
+
+    def _checked(self, method: str | None, tolerance: Any) -> Any:
+        """Give the tolerance in the type of distances of these labels; refuse what does not go together."""
+        if method is None:
+            if tolerance is not None:
+                raise SelectionError(
+                    f"tolerance={tolerance!r} bounds what a method finds: give method='nearest' with it"
+                )
+            return None
+        if method not in METHODS:
+            raise SelectionError(f"method={method!r}: choose 'nearest', 'pad' or 'backfill'")
+        kind = self.values.dtype.kind
+        if kind in "TUSbc" and (METHODS[method] == "nearest" or tolerance is not None):
+            what = "method='nearest'" if tolerance is None else "tolerance="
+            raise SelectionError(f"{what} needs numbers or times: {self.name!r} holds {self._type()}")
+        return None if tolerance is None else self._reach(tolerance)
+
+    def _reach(self, tolerance: Any) -> Any:
+        if np.ndim(tolerance):
+            raise SelectionError(f"tolerance={tolerance!r}: give one for all labels")
+        try:
+            if self.values.dtype.kind in "mMO":
+                reach = read_duration(tolerance)
+                return reach if self.values.dtype.kind != "O" else reach.astype("m8[us]").item()
+            if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.integer | np.floating):
+                raise TypeError("give a number")
+        except TypeError as error:
+            raise SelectionError(f"tolerance={tolerance!r} is no distance in {self.name!r}: {error}") from error
+        return tolerance
 
     def _locate_one(self, label: Any, method: str | None, tolerance: Any) -> "int | Axis":
         found = self._read(label)
-        if found.resolution is not None and self._is_partial(found):
+        if method is None and found.resolution is not None and self._is_partial(found):
             return self._period(found, label)
         place = self._exact(found.start)
         if place is None and method is not None:
@@ -114,33 +148,81 @@ class LabelIndex:
 
     def _locate_many(self, labels: Array, method: str | None, tolerance: Any) -> Axis:
         if labels.ndim > 1:
-            raise SelectionError(f"{self.name!r}: labels in {labels.ndim} dimensions cannot select along one axis")
+            raise SelectionError(
+                f"{self.name!r}: labels in {labels.ndim} dimensions cannot select along one axis; take points with "
+                ".sel_points() or .vloc[...]"
+            )
         if labels.dtype.kind == "b" and self.values.dtype.kind != "b":
             if labels.size != self.values.size:
                 raise SelectionError(f"the mask has {labels.size} entries; {self.name!r} has {self.values.size}")
             return Positions(np.flatnonzero(labels))
-        exact = self._exact_many(labels)
-        if exact is not None:
-            return exact
+        at_once = self._many(labels, method, tolerance)
+        if at_once is not None:
+            return at_once
         found = []
         for label in labels.tolist() if labels.dtype.kind not in "mM" else labels:
             place = self._locate_one(label, method, tolerance)
             found.append(np.array([place]) if isinstance(place, int) else place.positions())
         return Positions(np.concatenate(found).astype(np.int64)) if found else Range(0, 0)
 
-    def _exact_many(self, labels: Array) -> Positions | None:
-        """Find numbers or times that all exist, at once; None when that does not answer it."""
-        kinds = (labels.dtype.kind, self.values.dtype.kind)
-        if not labels.size or not (kinds in (("M", "M"), ("m", "m")) or all(kind in "iuf" for kind in kinds)):
+    def _many(self, labels: Array, method: str | None, tolerance: Any) -> Positions | None:
+        """Find numbers or times at once; None when that does not answer it."""
+        wanted = self._comparable(labels, method is None)
+        if wanted is None:
             return None
-        if set(kinds) == {"i", "u"}:
-            return None  # NumPy would compare them as floats
-        wanted = labels.astype(self.values.dtype) if kinds[1] in "fMm" else labels
-        if kinds[1] in "Mm" and not bool(np.all(wanted.astype(labels.dtype) == labels)):
+        last = self._sorted.size - 1
+        above = np.searchsorted(self._sorted, wanted)
+        below = np.maximum(above - 1, 0)
+        over = above > last
+        above = np.minimum(above, last)
+        after, before = _apart(self._sorted[above], wanted), _apart(self._sorted[below], wanted)
+        best = np.where(before < after, below, above)
+        exact = self._sorted[best] == wanted
+        if self._sorted.dtype.kind == "f":
+            exact |= np.minimum(before, after) <= _NOISE * np.abs(wanted)
+        if bool(exact.all()):
+            return Positions(self._sorter[best])
+        if method is None:
+            return None  # the first that is missing is named
+        chosen, found = self._chosen(METHODS[method], (below, above, best), over)
+        chosen = np.where(exact, best, chosen)
+        if tolerance is not None:
+            found &= _apart(self._sorted[chosen], wanted) <= tolerance
+        return Positions(self._sorter[chosen]) if bool((found | exact).all()) else None
+
+    def _chosen(self, method: str, candidates: tuple[Any, Any, Any], over: Any) -> tuple[Any, Any]:
+        """Choose among the labels below, above and nearest; and tell where there is one."""
+        below, above, best = candidates
+        if method == "nearest":
+            return best, np.ones(best.shape, np.bool_)
+        upwards = (method == "backfill") != (self.order == "descending")
+        # below the first label `below` was moved to it
+        return (above, ~over) if upwards else (below, (above > below) | over)
+
+    def _comparable(self, labels: Array, equal: bool) -> Array | None:
+        """Bring labels into the type of the coordinate; None where NumPy would not compare them exactly.
+
+        `equal` says that they are compared for equality alone.
+        """
+        kind, other = self._sorted.dtype.kind, labels.dtype.kind
+        if not labels.size or not self._sorted.size:
             return None
-        numbers = np.minimum(np.searchsorted(self._sorted, wanted), max(self._sorted.size - 1, 0))
-        found = self._sorted.size and bool(np.all(self._sorted[numbers] == wanted))
-        return Positions(self._sorter[numbers]) if found else None
+        if kind == other == "m" and not _compare(labels.dtype, self._sorted.dtype):
+            return None
+        if kind == other and kind in "mM":
+            wanted = labels.astype(self._sorted.dtype) if np.can_cast(labels.dtype, self._sorted.dtype) else labels
+            same = bool(np.all(wanted.astype(labels.dtype) == labels))
+            return wanted if same else None  # NaT, or out of reach of the coordinate's unit
+        if kind == "f" and other in "iuf":
+            with np.errstate(over="ignore"):
+                numbers = labels.astype(self._sorted.dtype)
+            return numbers if bool(np.isfinite(numbers).all()) else None
+        if kind not in "iu" or other not in (kind, "f"):
+            return None
+        if other == kind and equal:
+            return labels
+        ends = np.array([self._sorted[0], self._sorted[-1], labels.min(), labels.max()], np.float64)
+        return labels if bool((np.abs(ends) < 2**53).all()) else None
 
     def _locate_slice(self, key: slice) -> Range:
         step = 1 if key.step is None else key.step
@@ -172,7 +254,7 @@ class LabelIndex:
     def _read(self, label: Any) -> Period:
         """Bring a label into the type of the coordinate."""
         try:
-            return read_label(label, self.values)
+            return read_label(label, self.values, self.calendar)
         except (TypeError, ValueError, OverflowError) as error:
             raise SelectionError(
                 f"{label!r} of type {type(label).__name__} cannot be a label of {self.name!r} ({self._type()}): {error}"
@@ -210,8 +292,12 @@ class LabelIndex:
             if not limits.min <= int(value) <= limits.max:
                 return 0 if value < 0 else labels.size
             value = labels.dtype.type(value)
-        elif labels.dtype.kind == "M" and _overflows(value, labels.dtype):
-            return 0 if value.astype(np.int64) < 0 else labels.size
+        elif labels.dtype.kind == "M":
+            if _overflows(value, labels.dtype):
+                return 0 if value.astype(np.int64) < 0 else labels.size
+            # in the unit of the labels, or NumPy would bring all of them into that of the value
+            floor = value.astype(labels.dtype)
+            value, side = floor, side if floor == value else "right"
         return int(labels.searchsorted(value, side))
 
     def _snapped(self, value: Any) -> Any:
@@ -226,7 +312,7 @@ class LabelIndex:
 
     def _near(self, value: Any, method: str, tolerance: Any) -> int | None:
         """Give the position of the label before, behind or nearest to a missing one."""
-        if self.values.dtype.kind in "TUb" or value != value:
+        if value != value:
             return None
         number = self._place(value)
         below = number - 1 if number > 0 else None
@@ -267,6 +353,22 @@ class LabelIndex:
 
     def _type(self) -> str:
         return "cftime dates" if self.values.dtype.kind == "O" else str(self.values.dtype)
+
+
+def _apart(labels: Array, wanted: Array) -> Any:
+    """Give the distances of labels; integers of few bits, or without a sign, would overflow."""
+    if labels.dtype.kind in "iu" or wanted.dtype.kind in "iu":
+        labels, wanted = labels.astype(np.float64), wanted.astype(np.float64)
+    return np.abs(labels - wanted)
+
+
+def _compare(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Tell whether durations can be compared: those in months have no length in days."""
+    try:
+        np.promote_types(one, other)
+    except TypeError:
+        return False
+    return True
 
 
 def _overflows(instant: Any, target: np.dtype[Any]) -> bool:

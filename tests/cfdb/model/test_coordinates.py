@@ -248,10 +248,13 @@ class TestLabels:
         with pytest.raises(KeyError):
             view.loc[30]
 
-    def test_a_dimension_without_labels_counts(self, ds: Any) -> None:
+    def test_a_dimension_without_labels_is_selected_by_position(self, ds: Any) -> None:
         ds["t"] = (("n",), [5, 6, 7])
         assert ds["t"].coord_names == ()
-        assert ds["t"].sel(n=2).item() == 7
+        assert ds["t"].isel(n=2).item() == 7
+        for wrong in (lambda: ds["t"].sel(n=2), lambda: ds.sel(n=2), lambda: ds["t"].loc[2]):
+            with pytest.raises(SelectionError, match=r"'n' has no coordinate.*isel\(n="):
+                wrong()
         with pytest.raises(SelectionError, match="no dimension 'lat'"):
             ds["t"].sel(lat=2)
 
@@ -265,7 +268,7 @@ class TestLabels:
         assert part["u"].item() == 2
         assert part["x"].values.tolist() == [20, 40]
         assert part.select_loc({"x": 40})["t"].item() == 7
-        assert (list(part), "t" in part, part.get("nothing"), part.writable) == (["x", "t", "u"], True, None, False)
+        assert (list(part), "t" in part, part.get("nothing"), part.writable) == (["x", "t", "u"], True, None, True)
         with pytest.raises(SelectionError, match="dropped by an integer"):
             part.isel(n=0)
         with pytest.raises(SelectionError, match=r"no dimension 'lon'"):
