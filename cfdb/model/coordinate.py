@@ -114,14 +114,14 @@ class Coordinate(Variable):
         """Remove labels, and everything stored at them."""
         with self._labels.structure.lock:
             wanted = labels if isinstance(labels, list | slice) or np.ndim(labels) else [labels]
-            key = self._labels.positions(self.name, self.values, wanted, None, None)
+            key = self._labels.locate(self.name, wanted, None, None)
             axis = select((key,), self.shape).axes[0]
             self._shrink(self._dim.slots.drop_positions(axis.positions().tolist()))
 
     def truncate(self, start: Any = None, stop: Any = None) -> None:
         """Keep the labels from `start` to `stop`, both inclusive."""
         with self._labels.structure.lock:
-            key = self._labels.positions(self.name, self.values, slice(start, stop), None, None)
+            key = self._labels.locate(self.name, slice(start, stop), None, None)
             axis = select((key,), self.shape).axes[0]
             if not len(axis):
                 raise CoordinateError(f"coordinate {self.name!r} has no label from {start!r} to {stop!r}")
