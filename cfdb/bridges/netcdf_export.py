@@ -194,6 +194,13 @@ def _chunk_shape(part: View) -> list[int]:
 # attributes
 
 
+def _write_attributes(group: Any, dataset: Reading) -> None:
+    """Write the attributes of a dataset or group, and of the groups in it."""
+    group.attrs.update({name: attribute_for_netcdf(value) for name, value in dataset.attrs.items()})
+    for name, inner in dataset.groups.items():
+        _write_attributes(group[name] if name in group else group.create_group(name), inner)
+
+
 def _attributes(name: str, part: View, plan: Outgoing, parts: Mapping[str, View]) -> dict[str, Any]:
     found = {**kept_attributes(part.attrs.data), **plan.attrs}
     if part.units is not None and "units" not in found:

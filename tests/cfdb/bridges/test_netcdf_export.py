@@ -166,6 +166,20 @@ def test_the_reference_system_goes_along_as_a_grid_mapping(tmp_path: Path) -> No
         assert again.crs.to_epsg() == 4326
 
 
+def test_groups_keep_their_attributes_and_go_out_alone(tmp_path: Path) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["x"] = ("x", [10, 20])
+        ds.create.group("ocean/deep").attrs["title"] = "below"
+        ds["ocean/s"] = ("x", [1.0, 2.0])
+        ds["ocean"].to_netcdf4(tmp_path / "o.nc")
+        ds.to_netcdf4(tmp_path / "x.nc")
+    with cfdb.from_netcdf(tmp_path / "x.nc", tmp_path / "y.cfdb") as again:
+        assert again["ocean/deep"].attrs["title"] == "below"
+        assert again["ocean/s"].dims == ("x",)
+    with xr.open_dataset(tmp_path / "o.nc", engine="h5netcdf") as read:
+        assert read["s"].sel(x=20) == 2
+
+
 def test_only_what_is_asked_for_and_what_it_refers_to(tmp_path: Path) -> None:
     with cfdb.open_dataset(None, "n") as ds:
         ds["x"] = ("x", np.arange(2))
