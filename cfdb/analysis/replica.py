@@ -8,6 +8,7 @@ from cfdb.errors import VariableNotFoundError
 from cfdb.format.codecs import check_compression
 from cfdb.format.dimension import Slots
 from cfdb.format.metadata import DatasetRecord, DimensionRecord, VariableRecord
+from cfdb.format.names import group_owner
 from cfdb.model.coordinate import stored_labels
 from cfdb.model.dataset import Dataset
 from cfdb.model.encodings import choose_chain
@@ -59,6 +60,8 @@ class Replica:
         The dataset's.
     attrs : dict
         Attributes of the dataset.
+    groups : dict
+        Attributes of its groups, by path.
     dims : tuple of DimensionRecord
         Its dimensions.
     variables : tuple of Planned
@@ -67,6 +70,7 @@ class Replica:
 
     dataset: DatasetRecord
     attrs: dict[str, Any]
+    groups: dict[str, dict[str, Any]]
     dims: tuple[DimensionRecord, ...]
     variables: tuple[Planned, ...]
 
@@ -87,6 +91,9 @@ class Replica:
         structure.attributes(None).clear()
         structure.attributes(None).update(self.attrs)
         structure.touch_attributes(None)
+        for path, attrs in self.groups.items():
+            structure.attributes(group_owner(path)).update(attrs)
+            structure.add_group(path)
         for dim in self.dims:
             structure.add_dimension(dim)
         for item in self.variables:
@@ -141,7 +148,8 @@ def plan_replica(
         links = {relation: tuple(i for i in ids if i in kept) for relation, ids in made.links.items()}
         made = replace(made, links={relation: ids for relation, ids in links.items() if ids})
         planned.append(Planned(made, part, whole, dict(structure.attributes(member.id))))
-    return Replica(record, dict(structure.attributes(None)), dims, tuple(planned))
+    groups = {path: dict(structure.attributes(group_owner(path))) for path in structure.declared_groups}
+    return Replica(record, dict(structure.attributes(None)), groups, dims, tuple(planned))
 
 
 def chosen_members(source: Reading, include: Names, exclude: Names) -> list[Member]:

@@ -59,7 +59,7 @@ def import_netcdf(
             reporting(progress, f"import {os.path.basename(source)}") as report,
         ):
             _create(file, dataset, dims, targets, compression, made, report)
-        dataset.attrs.update(found.attrs)
+        _set_attributes(dataset, found.attrs, everything=include is None)
 
 
 def check_import(source: Source, *, chunks: Chunks = None, include: Names = None, exclude: Names = None) -> None:
@@ -240,6 +240,20 @@ def _create(
     for target in targets:
         if target.links:
             dataset[target.source.path].update_links(target.links)
+
+
+def _set_attributes(dataset: Dataset, attrs: Mapping[str, Any], *, everything: bool) -> None:
+    """Set the attributes of the dataset, and of its groups: of all, or of those that are there."""
+    by_group: dict[str, dict[str, Any]] = {"": {}}
+    for path, value in attrs.items():
+        group, _, name = path.rpartition("/")
+        by_group.setdefault(group, {})[name] = value
+    dataset.attrs.update(by_group.pop(""))
+    for group, own in by_group.items():
+        if group in dataset.groups:
+            dataset.groups[group].attrs.update(own)
+        elif everything:
+            dataset.create.group(group, own)
 
 
 def _stream(file: Any, variable: Any, target: Target, before: int, total: int, report: Report | None) -> None:

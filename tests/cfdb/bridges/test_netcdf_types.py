@@ -286,7 +286,8 @@ def test_groups_become_paths_and_find_dimensions_around_them(tmp_path: Path) -> 
             "model/run1/level": "coordinate",
             "model/run1/t": "data",
         }
-        assert ds.attrs["model/run1/title"] == "first run"
+        assert ds["model/run1"].attrs["title"] == "first run"
+        assert dict(ds.attrs) == {}
 
 
 def test_values_that_repeat_or_are_missing_are_no_labels(tmp_path: Path) -> None:

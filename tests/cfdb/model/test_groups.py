@@ -83,7 +83,7 @@ class TestLooking:
         assert float(ds.isel(time=1).groups["ocean"].isel(depth=1)["temperature"]) == 3.0
         assert ds.isel(time=1)["ocean/deep"]["vents"].shape == (4,)
         assert ocean["temperature"].sel(depth=10.0).values.tolist() == [1, 3, 5]
-        assert [each.name for each in part["temperature"].coords] == []
+        assert [each.name for each in part["temperature"].coords if each.ndim] == []
         assert ocean["temperature"].coords["time"].values.dtype == "datetime64[M]"
 
     def test_printing_says_which_groups_there_are(self, ds: Any) -> None:
@@ -151,7 +151,8 @@ class TestChanging:
         with pytest.raises(VariableNotFoundError, match="group 'ocean' was deleted or renamed"):
             list(ocean)
         ds.sync()
-        assert {key for key in ds._structure.store.keys() if key[0] in "vda"} == {"d/time", "v/time", "v/pressure"}
+        keys = list(ds._structure.store.keys(""))
+        assert {key for key in keys if key[1] == "/"} == {"d/time", "v/time", "v/pressure"}
 
     def test_a_group_in_use_from_outside_stays(self, ds: Any) -> None:
         fill(ds)
@@ -268,3 +269,17 @@ class TestKeeping:
             assert dict(ds.attrs) == {"title": "All"}
             assert dict(ds["ocean"].attrs) == {"title": "Ocean"}
             assert ds["ocean"]["t"].sel(time=2).item() == 2.0
+        with cfdb.open_dataset(tmp_path / "a.cfdb", "w") as ds:
+            ds.create.group("ocean/deep", {"title": "Deep"})
+            ds.to_netcdf4(tmp_path / "b.nc")
+        with h5netcdf.File(tmp_path / "b.nc") as file:
+            assert (file["ocean"].attrs["title"], file["ocean/deep"].attrs["title"]) == ("Ocean", "Deep")
+
+    def test_a_copy_has_the_groups_with_their_attributes(self, ds: Any, tmp_path: Path) -> None:
+        ocean = fill(ds)
+        with ds.copy(tmp_path / "a.cfdb") as copy:
+            assert (list(copy.groups), dict(copy["ocean"].attrs)) == (["ocean"], {"title": "Ocean"})
+        with ocean.copy(tmp_path / "b.cfdb") as copy:
+            assert copy.var_names == ("time", "depth", "temperature", "deep/vents")
+            assert (copy.attrs["title"], list(copy.groups)) == ("Ocean", ["deep"])
+            assert copy["temperature"].values.tolist() == ocean["temperature"].values.tolist()
