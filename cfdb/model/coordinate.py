@@ -1,21 +1,25 @@
 """What is special about a variable that labels a dimension?"""
 
+import math
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.conventions.calendars import parse_units
 from cfdb.errors import CoordinateError, SelectionError
 from cfdb.format.dimension import Slots
-from cfdb.model.growth import check_labels, continued, find_step, misfit
+from cfdb.format.dtypes import DataType
+from cfdb.model.axes import check_axis, check_free_axis
+from cfdb.model.growth import as_numbers, check_labels, continued, find_step, misfit
 from cfdb.model.structure import Dimension
 from cfdb.model.variable import Variable
+from cfdb.plan.dates import read_duration
 from cfdb.plan.indexing import Positions, Range, Selection, select, select_axes
 
 Array = npt.NDArray[Any]
-
-_AXES = ("x", "y", "z", "t", "xy", "xyz")
 
 
 class Coordinate(Variable):
@@ -64,12 +68,27 @@ class Coordinate(Variable):
         return self._member.record.step
 
     def update_axis(self, axis: str | None) -> None:
-        """Set the axis; None removes it."""
-        self._replace(axis=check_axis(axis))
+        """Set the axis; None removes it. An attribute `axis` follows.
+
+        Raises
+        ------
+        CoordinateError
+            If there is no such axis, another coordinate has it, or the dataset's type excludes it.
+        """
+        structure = self._labels.structure
+        with structure.lock:
+            chosen = check_axis(axis)
+            check_free_axis(structure, self._member, chosen)
+            self._replace(axis=chosen)
+            if "axis" in self.attrs.data and chosen is None:
+                del self.attrs["axis"]
+            elif "axis" in self.attrs.data:
+                self.attrs["axis"] = str(chosen).upper()
 
     def update_step(self, step: bool | float | None) -> None:
         """Enforce a step from now on (True: the one the labels have); False or None ends it."""
-        self._replace(step=chosen_step(self.name, self.values, step))
+        labels = np.asarray(self._codec.encode(self.values))
+        self._replace(step=chosen_step(self.name, labels, step, self.dtype))
 
     # growing and shrinking
 
@@ -89,16 +108,16 @@ class Coordinate(Variable):
         with self._labels.structure.lock:
             new, present = self._prepared(data)
             edge = present[-1] if present.size else None
-            labels = continued(self.name, edge, new, self.step, before=False)
-            self._grow(present.size, labels, present)
+            labels = continued(self.name, edge, new, self.step, before=False, dtype=self.dtype)
+            self._grow(present.size, stored_labels(self, labels), present)
 
     def prepend(self, data: Any) -> None:
         """Add labels before the first one; with an enforced step a gap is filled. Errors as of `append`."""
         with self._labels.structure.lock:
             new, present = self._prepared(data)
             edge = present[0] if present.size else None
-            labels = continued(self.name, edge, new, self.step, before=True)
-            self._grow(0, labels, present)
+            labels = continued(self.name, edge, new, self.step, before=True, dtype=self.dtype)
+            self._grow(0, stored_labels(self, labels), present)
 
     def insert(self, at: int, data: Any) -> None:
         """Add labels so that the first of them gets position `at`; nothing that is stored moves."""
@@ -115,8 +134,14 @@ class Coordinate(Variable):
         with self._labels.structure.lock:
             wanted = labels if isinstance(labels, list | slice) or np.ndim(labels) else [labels]
             key = self._labels.locate(self.name, wanted, None, None)
-            axis = select((key,), self.shape).axes[0]
-            self._shrink(self._dim.slots.drop_positions(axis.positions().tolist()))
+            positions = select((key,), self.shape).axes[0].positions()
+            kept = np.delete(np.arange(self.size), positions)
+            if self.step is not None and kept.size and kept[-1] - kept[0] >= kept.size:
+                raise CoordinateError(
+                    f"coordinate {self.name!r} has step {self.step}: only labels at its ends can be dropped; end the "
+                    "step first (update_step(None))"
+                )
+            self._shrink(self._dim.slots.drop_positions(positions.tolist()))
 
     def truncate(self, start: Any = None, stop: Any = None) -> None:
         """Keep the labels from `start` to `stop`, both inclusive."""
@@ -173,7 +198,7 @@ class Coordinate(Variable):
             cells = self._codec.codes(value) if encoded else stored_labels(self, value)
             labels[places] = self._array.pipeline.from_cells(cells) if encoded else np.broadcast_to(cells, len(axis))
             check_labels(self.name, self._codec.identities(labels))
-            place = misfit(labels, self.step)
+            place = misfit(labels, self.step, self.dtype)
             if place is not None:
                 raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: {labels[place]} does not fit it")
             self._labels.guard(self._member)
@@ -190,21 +215,28 @@ def stored_labels(coordinate: Coordinate, data: Any) -> Array:
     return np.asarray(pipeline.from_cells(cells))
 
 
-def chosen_step(name: str, labels: Array, step: Any) -> int | float | None:
-    """Give the step to enforce: found in the labels (True), given, or none (False, None)."""
+def chosen_step(name: str, labels: Array, step: Any, dtype: DataType) -> int | float | None:
+    """Give the step to enforce: found in the labels (True), given, or none (False, None).
+
+    Parameters
+    ----------
+    name : str
+        Name of the coordinate.
+    labels : ndarray
+        Its labels, as the engine knows them.
+    step : bool, number, timedelta or str
+        What is wanted; times take ``np.timedelta64(6, 'h')`` and ``'6h'`` as well as a number of their own unit.
+    dtype : DataType
+        Type of the labels.
+    """
     if step is None or step is False:
         return None
     if step is True:
-        return find_step(labels)
-    if isinstance(step, np.timedelta64):
-        unit = np.datetime_data(labels.dtype)[0] if labels.dtype.kind in "mM" else "s"
-        step = step.astype(f"timedelta64[{unit}]").astype(np.int64)
-    number: int | float = step.item() if isinstance(step, np.generic) else step
-    if not isinstance(number, int | float) or not number:
-        raise CoordinateError(f"step={step!r} of coordinate {name!r}: give a number that is not 0, True or False")
-    if labels.dtype.kind in "iumM" and float(number).is_integer():
-        number = int(number)
-    place = misfit(labels, number)
+        return find_step(labels, dtype)
+    if as_numbers(labels) is None:
+        raise CoordinateError(f"step={step!r} of coordinate {name!r}: only numbers and times have a step")
+    number = _step_number(name, labels, step, dtype)
+    place = misfit(labels, number, dtype)
     if place is not None:
         raise CoordinateError(
             f"coordinate {name!r}: {labels[place]} does not follow {labels[place - 1]} by the step {number}"
@@ -212,11 +244,38 @@ def chosen_step(name: str, labels: Array, step: Any) -> int | float | None:
     return number
 
 
-def check_axis(axis: str | None) -> str | None:
-    """Give the canonical name of an axis."""
-    if axis is None:
-        return None
-    found = str(axis).lower()
-    if found not in _AXES:
-        raise CoordinateError(f"axis={axis!r}: choose one of {', '.join(_AXES)}")
-    return found
+def _step_number(name: str, labels: Array, step: Any, dtype: DataType) -> int | float:
+    """Give a step as a number: for times a whole one of their own unit."""
+    if isinstance(step, str | timedelta | np.timedelta64):
+        try:
+            wanted, unit = read_duration(step), _time_unit(dtype)
+            step = (wanted / unit).item() if wanted % unit else int(wanted // unit)
+        except (TypeError, ValueError) as error:
+            raise CoordinateError(f"step={step!r} of coordinate {name!r}: {error}") from error
+    number = step.item() if isinstance(step, np.generic) else step
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number or not math.isfinite(number):
+        raise CoordinateError(
+            f"step={step!r} of coordinate {name!r}: give a number that is not 0, True or False; for times also a "
+            "timedelta, or text as in '6h'"
+        )
+    if labels.dtype.kind == "f":
+        return number
+    if not float(number).is_integer():
+        raise CoordinateError(f"step={number} of coordinate {name!r}, whose labels are whole numbers of {_unit(dtype)}")
+    return int(number)
+
+
+def _time_unit(dtype: DataType) -> Any:
+    """Give the length of time that labels count."""
+    if dtype.kind == "t":
+        return np.timedelta64(parse_units(str(dtype.units)).microseconds, "us")
+    if dtype.kind not in "Mm":
+        raise ValueError("its labels are no times")
+    unit, count = np.datetime_data(dtype.dtype_decoded)
+    return np.array(count, f"timedelta64[{unit}]")[()]
+
+
+def _unit(dtype: DataType) -> str:
+    if dtype.kind not in "tMm":
+        return "one"
+    return str(dtype.units or np.datetime_data(dtype.dtype_decoded)[0])

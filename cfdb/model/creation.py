@@ -9,8 +9,8 @@ from cfdb.conventions.templates import Template, find_template, template_names
 from cfdb.errors import DataTypeError, EncodingError, ShapeError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.dtypes import DataType
-from cfdb.model.coordinate import check_axis
-from cfdb.model.crs import CRSCreator, check_free_axis
+from cfdb.model.axes import check_axis, refuse_taken_axis
+from cfdb.model.crs import CRSCreator
 from cfdb.model.labels import Labels
 from cfdb.model.making import ChunkShape, add_dimension, add_group, as_names, check_options, create_variable, request_of
 from cfdb.model.structure import unknown_name
@@ -163,7 +163,7 @@ class CoordinateCreator:
         names = (name,) if dims is None else as_names(dims)
         role = "coordinate" if names == (name,) else "auxiliary"
         axis = check_axis(axis)
-        check_free_axis(labels.structure, name, axis)
+        refuse_taken_axis(labels.structure, name, axis)
         request = request_of(
             "create.coord.generic", options, name, names, dtype, data=data, role=role, chunk_shape=chunk_shape,
             attrs=attrs, step=step, axis=axis, unlimited=unlimited,

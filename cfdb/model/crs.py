@@ -6,7 +6,7 @@ from typing import Any
 from cfdb.conventions import crs as systems
 from cfdb.conventions.cf import is_latitude, is_longitude
 from cfdb.errors import CoordinateError, DataTypeError
-from cfdb.model.dataset_types import check_coordinate
+from cfdb.model.axes import check_free_axis
 from cfdb.model.labels import Labels
 from cfdb.model.structure import Member, Structure
 
@@ -117,21 +117,7 @@ def _check_axis(structure: Structure, member: Member, axis: str) -> None:
         )
     if axis != "xy" and member.record.dtype.kind not in "iuf":
         raise DataTypeError(f"{axis}_coord={member.path!r} holds {member.record.dtype}, no numbers")
-    check_free_axis(structure, member.path, axis)
-    if member.is_index:
-        check_coordinate(structure.dataset.dataset_type, member.path, member.record.dtype, axis)
-
-
-def check_free_axis(structure: Structure, name: str, axis: str | None) -> None:
-    """Refuse an axis that another coordinate has."""
-    if axis is None:
-        return
-    for other in structure.members.values():
-        if other.path != name and other.record.axis == axis:
-            raise CoordinateError(
-                f"axis={axis!r} of {name!r}: it is the axis of {other.path!r} already; take it away there first "
-                f"(ds[{other.path!r}].update_axis(None))"
-            )
+    check_free_axis(structure, member, axis)
 
 
 def crs_of(structure: Structure) -> Any:

@@ -361,7 +361,7 @@ def _write(variable: Variable, request: Request, data: Array | None) -> None:
     if labels.shape != variable.shape:
         raise CoordinateError(f"coordinate {variable.name!r} needs {variable.shape[0]} labels, not {labels.size}")
     check_labels(variable.name, variable._codec.identities(labels))
-    step = chosen_step(variable.name, labels, request.step)
+    step = chosen_step(variable.name, labels, request.step, variable.dtype)
     if step is not None:
         variable._replace(step=step)
     if labels.size:
