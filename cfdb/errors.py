@@ -18,6 +18,7 @@
     ├── ClosedError (ValueError)                       use of a closed dataset
     ├── NotPicklableError (TypeError)              a handle another process could not open again
     ├── MemoryLimitError (MemoryError)                 an implicit load over `max_load`
+    ├── WorkerError (RuntimeError)                     a process of `map` that ended by itself
     └── FormatError (ValueError)
         ├── UnsupportedFormatError                     a required feature this release does not know
         ├── NotACFDBFileError (TypeError)              a file of another kind
@@ -102,6 +103,10 @@ class MemoryLimitError(CFDBError, MemoryError):
 
 class SumOverflowError(CFDBError, OverflowError):
     """A sum of integers that its type cannot hold."""
+
+
+class WorkerError(CFDBError, RuntimeError):
+    """A process that worked for `map` ended by itself."""
 
 
 class FormatError(CFDBError, ValueError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,13 @@ def plan_source(source: Source, lengths: Sequence[int], max_mem: int) -> Rechunk
     """Plan how an array is read in blocks of one shape; those at the edges are smaller."""
     parts = [AxisParts.regular(*axis) for axis in zip(source.breaks, source.shape, lengths, strict=True)]
     return plan_rechunk(parts, source.itemsize, max_mem)
+
+
+def suits_workers(source: Source, lengths: Sequence[int], max_mem: int) -> bool:
+    """Tell whether blocks can be read each by itself without decoding many chunks over and over."""
+    plan = plan_source(source, lengths, max_mem)
+    singly = prod(sum(each.chunks(number, number + 1) for number in range(len(each))) for each in plan.parts)
+    return singly <= 2 * plan.n_reads
 
 
 def read_blocks(source: Source, plan: RechunkPlan, *, prefetch: bool = True) -> Iterator[Block]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.compute.groups import iter_groups
+from cfdb.compute.lockstep import Arrays, Together, read_together
 from cfdb.compute.source import Box, Source
 from cfdb.errors import GroupingError, VariableNotFoundError
 from cfdb.model.group_reductions import GroupReductions
@@ -52,11 +53,45 @@ class GroupBy(GroupReductions):
         return iter_groups(self.source(), self.groups, self.max_mem)
 
     def __repr__(self) -> str:
-        lines = [f"<GroupBy of {self.part.name!r}: {len(self)} groups>"]
-        for groups in self.groups:
-            ends = f": {groups.labels[0]} ... {groups.labels[-1]}" if len(groups) else ""
-            lines.append(f"  {groups.name}: {len(groups)} groups along {groups.dim!r}{ends}")
-        return "\n".join(lines)
+        return _summary(f"<GroupBy of {self.part.name!r}: {len(self)} groups>", self.groups)
+
+
+class DatasetGroupBy:
+    """Several variables of a dataset, cut into the same groups.
+
+    Iterating gives the groups in order: where each lies (by dimension: a slice, or positions where the members do not
+    follow each other), and its values by variable.
+
+    Attributes
+    ----------
+    groups : tuple of AxisGroups
+        The groups along each grouped dimension.
+    max_mem : int
+        Bytes that going through them may take.
+    """
+
+    def __init__(self, arrays: Arrays, groups: tuple[AxisGroups, ...], max_mem: int) -> None:
+        self.groups = groups
+        self.max_mem = max_mem
+        self._arrays = arrays
+
+    def __len__(self) -> int:
+        return prod(len(groups) for groups in self.groups)
+
+    def __iter__(self) -> Iterator[Together]:
+        return read_together(self._arrays, self.max_mem)
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(repr, self._arrays.sources))
+        return _summary(f"<DatasetGroupBy of {names}: {len(self)} groups>", self.groups)
+
+
+def _summary(head: str, every: tuple[AxisGroups, ...]) -> str:
+    lines = [head]
+    for groups in every:
+        ends = f": {groups.labels[0]} ... {groups.labels[-1]}" if len(groups) else ""
+        lines.append(f"  {groups.name}: {len(groups)} groups along {groups.dim!r}{ends}")
+    return "\n".join(lines)
 
 
 def group_axes(part: Part, spec: Any) -> tuple[AxisGroups, ...]:

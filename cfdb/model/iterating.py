@@ -1,17 +1,20 @@
 """How does one go through a variable, block by block or group by group?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
+from math import prod
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.compute.parallel import bounded, count_workers, map_blocks
 from cfdb.compute.rechunk import block_lengths, check_budget, iter_boxes, plan_source, read_blocks
 from cfdb.compute.rechunker import Rechunker
 from cfdb.compute.source import Source
 from cfdb.model.grouping import GroupBy, group_axes
+from cfdb.model.handing import loader
 from cfdb.model.part import Part
 from cfdb.plan.indexing import Selection
 from cfdb.storage.engine import ChunkedArray
@@ -74,10 +77,9 @@ class Iterating(Part):
             whole dimension. Blocks at the edges are smaller. None takes the stored chunks as far as they lie in this
             part, the next ones being read while the caller works on one.
         max_mem : int
-            Bytes of cells that may be held, the block handed over and the one before it included. Where that is less
-            than two blocks, or than the stored chunks that one block of the order needs at a time, chunks are decoded
-            more often, and two blocks are held all the same. Beside the cells, decoding takes up to 32 MiB and
-            two chunks for every thread.
+            Bytes of cells that may be held, the block handed over and the one before it included; the less, the more
+            often chunks are decoded (`rechunker` counts). At least two blocks and a stored chunk are held. Decoding
+            takes a few MiB for each thread beside that. Without `chunk_shape` a few chunks are held, whatever is said.
         decoded : bool
             Whether values are given; False gives what is stored: codes where values are packed, numbers of CF times.
         include_data : bool
@@ -241,6 +243,69 @@ class Iterating(Part):
         slice(2, 4, 1) [2. 3.]
         """
         return GroupBy(self, group_axes(self, coord_names), check_budget(max_mem))
+
+    def map(
+        self,
+        func: Callable[[Slices, Array], Any],
+        chunk_shape: Any = None,
+        max_mem: int = 2**29,
+        n_workers: int | None = None,
+        *,
+        method: str | None = None,
+    ) -> Iterator[tuple[Slices, Any]]:
+        """Call a function on every block, in several processes.
+
+        Processes that can open the dataset themselves (it lies in a file and was opened for reading) read their blocks;
+        otherwise this process reads and hands them over.
+
+        Parameters
+        ----------
+        func : callable
+            Called with the slices of a block and its values: ``func(target_chunk, data)``. It must be defined where
+            another process can import it: at the top of a module, or of a script whose work stands below
+            ``if __name__ == "__main__":``.
+        chunk_shape : optional
+            As of `iter_chunks`. Chunks that were never written are blocks as well: of fill.
+        max_mem : int
+            Bytes of cells that may be held by all processes together; fewer are started where it is little.
+        n_workers : int, optional
+            Number of processes; by default one for each processor. 0 calls the function in this process, block after
+            block.
+        method : {'forkserver', 'spawn', 'fork'}, optional
+            How processes are started; by default afresh, never by a fork of this process.
+
+        Yields
+        ------
+        tuple
+            The slices of a block and what the function gave, in the order in which they come; None is left out.
+
+        Raises
+        ------
+        NotPicklableError
+            If the function cannot be handed to another process.
+        Exception
+            What the function raises, with a note that names the block. The workers are ended.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = (("y", "x"), np.arange(12.0).reshape(4, 3))
+        ...     for where, warmest in ds["t"].map(lambda where, data: float(data.max()), {"y": 2}, n_workers=0):
+        ...         print(where[0], warmest)
+        slice(0, 2, 1) 5.0
+        slice(2, 4, 1) 11.0
+        """
+        source, budget = self._described(True, None), check_budget(max_mem)
+        lengths = None if chunk_shape is None else block_lengths(source, chunk_shape)
+        nbytes = source.chunk_nbytes if lengths is None else prod(lengths) * source.itemsize
+        number = bounded(count_workers(n_workers), nbytes, budget)
+        load = loader(self, source, lengths, budget) if number else None
+        if load is None:
+            tasks: Iterator[Any] = self.iter_chunks(chunk_shape, budget // 2)
+        else:
+            tasks = ((box, None) for box in self.iter_chunks(chunk_shape, include_data=False))
+        return map_blocks(func, tasks, load=load, n_workers=number, method=method)
 
     def rechunker(self) -> Rechunker:
         """Plan and read this part in blocks of other shapes than the stored chunks."""

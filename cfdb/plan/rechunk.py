@@ -72,6 +72,11 @@ class AxisParts:
         """Most positions of a block."""
         return max((len(each) for each in self.members), default=0)
 
+    @property
+    def longest_chunk(self) -> int:
+        """Most positions of the axis in one chunk."""
+        return int(np.diff(self.breaks, append=self.size).max(initial=0))
+
     def cells(self, first: int, stop: int) -> int:
         """Count the positions of consecutive blocks."""
         return sum(len(each) for each in self.members[first:stop])
@@ -202,7 +207,7 @@ def plan_rechunk(parts: Sequence[AxisParts], itemsize: int, max_mem: int) -> Rec
         Bytes of a cell.
     max_mem : int
         Bytes of cells that may be held. Two blocks (the one handed over and the one before it, which the caller may
-        still hold) are always taken, also where they alone are more.
+        still hold) and a stored chunk are always taken, also where they alone are more.
 
     Returns
     -------
@@ -221,9 +226,11 @@ def plan_rechunk(parts: Sequence[AxisParts], itemsize: int, max_mem: int) -> Rec
     if not every or not all(len(each) for each in every):
         return RechunkPlan(every, 0, (), False, int(not every), itemsize)
     block = prod(each.longest for each in every) * itemsize
+    chunk = prod(each.longest_chunk for each in every) * itemsize
+    most = max(max_mem, 2 * block + chunk)
     costs = _Costs(every, itemsize, 2 * block)
     found = [costs.one_by_one()]
-    for limit in {min(max_mem, 2 * block + ENOUGH_BYTES), max_mem}:
+    for limit in {min(most, 2 * block + ENOUGH_BYTES), most}:
         for axis, along in enumerate(every):
             room = (limit - 2 * block) // costs.slab(axis)
             for batches, carries in ((_carrying(along, room), True), (_separate(along, room), False)):
