@@ -57,7 +57,7 @@ class Labels:
         self._build = build
         self._arrays: dict[str, ChunkedArray] = {}
         self._values: dict[str, tuple[object, Array]] = {}
-        self._indexes: dict[tuple[str, Range], tuple[Array, Index]] = {}
+        self._indexes: dict[str | tuple[str, Range], tuple[Array, Index]] = {}
 
     # variables
 
@@ -166,8 +166,7 @@ class Labels:
 
     def index(self, dim: str, axis: Axis | None = None) -> Index:
         """Give what finds the labels of one dimension, or of a part of it."""
-        found = self.structure.dims[dim]
-        member = self.structure.index_of(found)
+        member = self.structure.index_of(self.structure.dims[dim])
         if member is None:
             raise SelectionError(
                 f"the dimension {dim!r} has no coordinate, so it has no labels: select by position with "
@@ -176,12 +175,13 @@ class Labels:
         values = self.values_of(member)
         if isinstance(axis, Positions):
             return _index(member, pick(values, axis), dim)
-        part = Range(0, found.size) if axis is None else axis
-        kept = self._indexes.get((member.id, part))
+        key = member.id if axis is None else (member.id, axis)
+        kept = self._indexes.get(key)
         if kept is None or kept[0] is not values or kept[1].name != dim:
             if len(self._indexes) >= _MOST_INDEXES:
                 self._indexes.clear()
-            kept = self._indexes[member.id, part] = (values, _index(member, pick(values, part), dim))
+            part = values if axis is None else pick(values, axis)
+            kept = self._indexes[key] = (values, _index(member, part, dim))
         return kept[1]
 
     def coordinates(self, member: Member, selection: Selection, dims: tuple[str, ...]) -> dict[str, Any]:
@@ -206,9 +206,9 @@ class Labels:
     def _part(self, member: Member, axes: Mapping[str, Axis], dims: tuple[str, ...]) -> Any:
         """Give the part of a variable that lies along selected axes."""
         variable = self.variable(member)
-        key = tuple(_key(axes[dim.id], dim.path in dims) for dim in member.dims)
-        whole = all(is_whole(axes[dim.id], dim.size) and dim.path in dims for dim in member.dims)
-        return variable if whole else variable[key]
+        if all(dim.path in dims and is_whole(axes[dim.id], dim.size) for dim in member.dims):
+            return variable
+        return variable[tuple(_key(axes[dim.id], dim.path in dims) for dim in member.dims)]
 
 
 def _key(axis: Axis, stays: bool) -> "int | Axis":
@@ -309,7 +309,7 @@ class Loc(Generic[V]):
         axis: Callable[[str], Axis | None],
         get: Callable[[Any], V],
         set: Callable[[Any, Any], None],
-        what: str,
+        what: Callable[[], str],
         whole: Iterable[Dimension],
     ) -> None:
         self._labels = labels
@@ -328,12 +328,12 @@ class Loc(Generic[V]):
 
     def _positions(self, key: Any) -> tuple[Any, ...]:
         chosen = key if isinstance(key, Mapping) else dict(zip(self._dims, self._expanded(key), strict=False))
-        known_dims(self._labels, dict(chosen), self._dims, self._what, self._whole)
+        if isinstance(key, Mapping):
+            known_dims(self._labels, dict(chosen), self._dims, self._what(), self._whole)
         refuse_pointwise(chosen)
+        locate, axis = self._labels.locate, self._axis
         return tuple(
-            self._labels.locate(name, chosen[name], None, None, self._axis(name))
-            if chosen.get(name) is not None
-            else slice(None)
+            slice(None) if chosen.get(name) is None else locate(name, chosen[name], None, None, axis(name))
             for name in self._dims
         )
 
@@ -353,9 +353,11 @@ class Loc(Generic[V]):
 def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
     """Refuse indexers that xarray would take point by point: here several lists select rows and columns."""
     for name, key in chosen.items():
+        if isinstance(key, slice | int | float | str):
+            continue
         dims = getattr(key, "dims", ())
         if dims and tuple(dims) != (name,):
             raise SelectionError(
                 f"{name}= is an array along {', '.join(map(repr, dims))}: lists select rows and columns here; take "
-                f"points with .sel_points(...) or .isel_points(...), rows with {name}=array.values"
+                f"points with .sel_points(...), .isel_points(...) or .vindex[...], rows with {name}=array.values"
             )

@@ -194,6 +194,10 @@ class Part(ArrayLike):
         """Give another part of the same variable."""
         raise NotImplementedError
 
+    def _what(self) -> str:
+        """Say what it is, for messages."""
+        return f"{self._kind} {self.name!r}"
+
     def _label_axis(self, dim: str) -> Axis | None:
         """Give what is selected of one dimension; None is all of it."""
         if self._selection is None:

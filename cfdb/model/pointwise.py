@@ -95,7 +95,7 @@ class Pointwise(Part):
         """Read points along some dimensions, all positions of the others."""
         if not chosen:
             raise SelectionError(f"name the dimensions of {self.name!r} along which points are given: {self.dims}")
-        known_dims(self._labels, chosen, self.dims, f"{self._kind} {self.name!r}", self._member.dims)
+        known_dims(self._labels, chosen, self.dims, self._what(), self._member.dims)
         dim = _shared_dim(chosen) or dim
         others = [name for name in self.dims if name not in chosen]
         if dim in others:

@@ -39,7 +39,7 @@ class Reading(Lockstep, Surveying):
     def loc(self) -> "Loc[DatasetView]":
         """Select by label: ``ds.loc[{'lat': slice(60, 40)}]``; both ends of a slice are inclusive."""
         whole = self._labels.structure.dims.values()
-        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, "the dataset", whole)
+        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, self._what, whole)
 
     def _loc(self, positions: tuple[Any, ...]) -> "DatasetView":
         return self._taken(dict(zip(self.dims, positions, strict=True)))
@@ -114,7 +114,10 @@ class Reading(Lockstep, Surveying):
 
     def _known(self, chosen: dict[str, Any], missing_dims: str) -> dict[str, Any]:
         whole = self._labels.structure.dims.values()
-        return known_dims(self._labels, chosen, self.dims, "the dataset", whole, missing_dims)
+        return known_dims(self._labels, chosen, self.dims, self._what(), whole, missing_dims)
+
+    def _what(self) -> str:
+        return "the dataset"
 
     def _label_axis(self, name: str) -> Axis | None:
         """Give what is selected of one dimension; None is all of it."""

@@ -43,9 +43,8 @@ class View(Iterating, Reducing, Pointwise, Asking):
     @property
     def loc(self) -> Loc["View"]:
         """Select and assign by label; both ends of a slice are inclusive."""
-        what = f"{self._kind} {self.name!r}"
         get, put = self.__getitem__, self.__setitem__
-        return Loc(self._labels, self.dims, self._label_axis, get, put, what, self._member.dims)
+        return Loc(self._labels, self.dims, self._label_axis, get, put, self._what, self._member.dims)
 
     def isel(self, positions: Mapping[str, Any] | None = None, *, missing_dims: str = "raise", **named: Any) -> "View":
         """Select by position.
@@ -71,9 +70,9 @@ class View(Iterating, Reducing, Pointwise, Asking):
         ...     ds["t"].isel(x=-1).values
         array([2., 5.])
         """
-        chosen = self._known({**(positions or {}), **named}, missing_dims)
-        refuse_pointwise(chosen)
-        return self[tuple(chosen.get(name, slice(None)) for name in self.dims)]
+        dims = self.dims
+        chosen = self._known({**(positions or {}), **named}, dims, missing_dims)
+        return self[tuple(chosen.get(name, slice(None)) for name in dims)]
 
     def sel(
         self, labels: Mapping[str, Any] | None = None, *, method: str | None = None, tolerance: Any = None, **named: Any
@@ -110,13 +109,13 @@ class View(Iterating, Reducing, Pointwise, Asking):
         ...     ds["t"].sel(lat=slice(60, 50)).values, float(ds["t"].sel(lat=41, method="nearest"))
         (array([3., 2.]), 1.0)
         """
-        chosen = self._known({**(labels or {}), **named}, "raise")
-        refuse_pointwise(chosen)
+        dims = self.dims
+        chosen = self._known({**(labels or {}), **named}, dims)
         locate, axis = self._labels.locate, self._label_axis
         return self[
             tuple(
                 locate(name, chosen[name], method, tolerance, axis(name)) if name in chosen else slice(None)
-                for name in self.dims
+                for name in dims
             )
         ]
 
@@ -132,7 +131,7 @@ class View(Iterating, Reducing, Pointwise, Asking):
             Which; None is all of them.
         """
         wanted = None if dim is None else {dim} if isinstance(dim, str) else set(dim)
-        self._known(dict.fromkeys(wanted or ()), "raise")
+        self._known(dict.fromkeys(wanted or ()), self.dims)
         long = [name for name in wanted or () if self.sizes[name] != 1]
         if long:
             raise ShapeError(f"cannot squeeze {long[0]!r} of {self.name!r}: it has {self.sizes[long[0]]} positions")
@@ -143,9 +142,12 @@ class View(Iterating, Reducing, Pointwise, Asking):
             )
         ]
 
-    def _known(self, chosen: dict[str, Any], missing_dims: str) -> dict[str, Any]:
-        what = f"{self._kind} {self.name!r}"
-        return known_dims(self._labels, chosen, self.dims, what, self._member.dims, missing_dims)
+    def _known(self, chosen: dict[str, Any], dims: tuple[str, ...], missing_dims: str = "raise") -> dict[str, Any]:
+        """Check what is chosen: dimensions that are there, and nothing that xarray would take point by point."""
+        if missing_dims != "raise" or not chosen.keys() <= set(dims):
+            chosen = known_dims(self._labels, chosen, dims, self._what(), self._member.dims, missing_dims)
+        refuse_pointwise(chosen)
+        return chosen
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):

@@ -124,10 +124,11 @@ def _read_time(label: Any) -> Period:
     if isinstance(label, str):
         match = _COMPACT.fullmatch(label.strip())
         text = "-".join(part for part in match.groups() if part) if match else label.strip()
-        clock = text.upper().replace(" ", "T")
-        if _ZONE.search(clock):
-            raise ValueError("its time zone must be removed first; times are kept without one")
-        instant = np.datetime64(clock.removesuffix("Z") if "T" in clock else text)
+        if len(text) > len("2000-01-01"):
+            text = text.upper().replace(" ", "T").removesuffix("Z")
+            if _ZONE.search(text):
+                raise ValueError("its time zone must be removed first; times are kept without one")
+        instant = np.datetime64(text)
         unit = np.datetime_data(instant.dtype)[0]
         if np.isnat(instant):
             return Period(instant)

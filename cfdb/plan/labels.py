@@ -94,7 +94,7 @@ class LabelIndex:
         SelectionError
             If something cannot be a label of this coordinate.
         """
-        reach = self._checked(method, tolerance)
+        reach = None if method is None and tolerance is None else self._checked(method, tolerance)
         if isinstance(label, slice):
             if method is not None:
                 raise SelectionError(f"method={method!r} cannot be used with a slice, whose ends need not exist anyway")
@@ -170,11 +170,12 @@ class LabelIndex:
         wanted = self._comparable(labels, method is None)
         if wanted is None:
             return None
-        last = self._sorted.size - 1
-        above = np.searchsorted(self._sorted, wanted)
-        below = np.maximum(above - 1, 0)
-        over = above > last
-        above = np.minimum(above, last)
+        found = np.searchsorted(self._sorted, wanted)
+        over = found == self._sorted.size
+        above = found - over
+        if bool((self._sorted[above] == wanted).all()):
+            return Positions(self._sorter[above])
+        below = np.maximum(found - 1, 0)
         after, before = _apart(self._sorted[above], wanted), _apart(self._sorted[below], wanted)
         best = np.where(before < after, below, above)
         exact = self._sorted[best] == wanted
@@ -210,9 +211,11 @@ class LabelIndex:
         if kind == other == "m" and not _compare(labels.dtype, self._sorted.dtype):
             return None
         if kind == other and kind in "mM":
-            wanted = labels.astype(self._sorted.dtype) if np.can_cast(labels.dtype, self._sorted.dtype) else labels
-            same = bool(np.all(wanted.astype(labels.dtype) == labels))
-            return wanted if same else None  # NaT, or out of reach of the coordinate's unit
+            wanted = labels.astype(self._sorted.dtype)
+            if bool(np.all(wanted.astype(labels.dtype) == labels)):
+                return wanted
+            # finer than the coordinate's unit: what a method may reach; else NaT, or out of reach of the unit
+            return labels if not np.can_cast(labels.dtype, self._sorted.dtype) and not np.isnat(labels).any() else None
         if kind == "f" and other in "iuf":
             with np.errstate(over="ignore"):
                 numbers = labels.astype(self._sorted.dtype)
@@ -293,11 +296,13 @@ class LabelIndex:
                 return 0 if value < 0 else labels.size
             value = labels.dtype.type(value)
         elif labels.dtype.kind == "M":
-            if _overflows(value, labels.dtype):
-                return 0 if value.astype(np.int64) < 0 else labels.size
             # in the unit of the labels, or NumPy would bring all of them into that of the value
             floor = value.astype(labels.dtype)
-            value, side = floor, side if floor == value else "right"
+            if floor.astype(value.dtype) != value:
+                if _overflows(value, labels.dtype):
+                    return 0 if value.astype(np.int64) < 0 else labels.size
+                side = "right"
+            value = floor
         return int(labels.searchsorted(value, side))
 
     def _snapped(self, value: Any) -> Any:
