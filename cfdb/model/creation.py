@@ -9,9 +9,11 @@ from cfdb.conventions.templates import Template, find_template, template_names
 from cfdb.errors import DataTypeError, EncodingError, ShapeError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.dtypes import DataType
-from cfdb.model.axes import check_axis, refuse_taken_axis
+from cfdb.format.dtypes import dtype as as_data_type
+from cfdb.model.axes import check_axis, owner_of_axis, refuse_taken_axis
 from cfdb.model.crs import CRSCreator
 from cfdb.model.labels import Labels
+from cfdb.model.likeness import likeness
 from cfdb.model.making import ChunkShape, add_dimension, add_group, as_names, check_options, create_variable, request_of
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
@@ -136,11 +138,13 @@ class CoordinateCreator:
         data : array-like, optional
             Labels, kept in this order; unique, none missing.
         dtype : str, np.dtype or DataType, optional
-            Their type; of `data` when left out.
+            Their type; of `data` when left out. ``'point'``, ``'line'`` and ``'polygon'`` take geometries, WKT strings
+            or (points) coordinates of shape (n, 2) or (n, 3), and keep `precision` decimals, 5 by default.
         chunk_shape : tuple, dict or int, optional
             Shape of a chunk.
-        step : bool or number
-            Distance to be enforced; True finds it in the data.
+        step : bool, number, timedelta or str
+            Distance to be enforced; True finds it in the data (none without data, or where they are irregular). Times
+            take a number of their own unit, a timedelta, or text as in ``'6h'``.
         axis : str, optional
             x, y, z, t, xy or xyz; one coordinate each.
         dims : str or sequence of str, optional
@@ -170,33 +174,52 @@ class CoordinateCreator:
         )  # fmt: skip
         return create_variable(labels, request)
 
-    def like(self, name: str, coord: View, copy_data: bool = False) -> Any:
-        """Create a coordinate with type, chunks, step and attributes of another; with its labels when wanted."""
-        record = coord._member.record
-        return self.generic(
-            name,
-            data=coord.values if copy_data else None,
-            dtype=record.dtype,
-            chunk_shape=record.chunk_shape,
-            step=record.step if record.step is not None else False,
-            attrs=coord.attrs.data,
-        )
+    def like(self, name: str, coord: View, copy_data: bool = False, **options: Any) -> Any:
+        """Create a coordinate like another: its type, rounding, chunks, compression, step, axis, units and attributes.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        coord : Coordinate
+            The other one, of this dataset or of another one.
+        copy_data : bool
+            Whether its labels are taken as well.
+        **options
+            What is to be different, as of `generic`. The axis is left out where another coordinate has it already.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds, cfdb.open_dataset(None, "n") as other:
+        ...     lat = ds.create.coord.lat([60.0, 50.0])
+        ...     made = other.create.coord.like("lat", lat, copy_data=True)
+        ...     print(made.values, made.axis, made.step, made.attrs["units"])
+        [60. 50.] y -10.0 degrees_north
+        """
+        structure, record = self._labels.structure, coord._member.record
+        said = likeness(structure, coord)
+        axis = record.axis if owner_of_axis(structure, record.axis) is None else None
+        if axis is None:
+            said["attrs"] = {key: value for key, value in said["attrs"].items() if key != "axis"}
+        step = record.step if not copy_data or coord._selection is None else record.step is not None
+        said |= {"axis": axis, "step": step, "unlimited": any(dim.record.unlimited for dim in coord._member.dims)}
+        return self.generic(name, coord.values if copy_data else None, **{**said, **options})
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         template = _template(name, "coord")
 
         def create(data: Any = None, step: bool | float | None = True, **options: Any) -> Any:
             check_options(f"create.coord.{name}", options)
-            fits = data is None or _holds(template.dtype, np.asarray(data))
-            options.setdefault("dtype", template.dtype if fits else None)
-            options.setdefault("axis", template.axis)
-            return self.generic(
-                options.pop("name", template.name),
-                data=data,
-                step=step,
-                attrs={**template.attrs, **(options.pop("attrs", None) or {})},
-                **options,
-            )
+            called = options.pop("name", template.name)
+            options.setdefault("dtype", _type_for(template, data, options))
+            own = options.get("dims") is None or as_names(options["dims"]) == (called,)
+            axis = check_axis(options.pop("axis", template.axis if own else None))
+            attrs = {**template.attrs, "axis": axis.upper()} if axis else dict(template.attrs)
+            if axis is None:
+                attrs.pop("axis", None)
+            attrs |= options.pop("attrs", None) or {}
+            return self.generic(called, data=data, step=step, axis=axis, attrs=attrs, **options)
 
         create.__doc__ = f"Create the coordinate {template.name!r}: {template.attrs.get('long_name', name)}."
         return create
@@ -281,19 +304,15 @@ class DataVariableCreator:
         )  # fmt: skip
         return create_variable(self._labels, request)
 
-    def like(self, name: str, data_var: View) -> Any:
-        """Create a variable with dimensions, type, chunks, fill value and attributes of another, without its values."""
-        record = data_var._member.record
-        return self.generic(
-            name,
-            tuple(dim.path for dim in data_var._member.dims),
-            record.dtype,
-            record.chunk_shape,
-            attrs=data_var.attrs.data,
-            fill_value=record.fill_value,
-            missing_value=record.missing_value,
-            units=record.units,
-        )
+    def like(self, name: str, data_var: View, **options: Any) -> Any:
+        """Create a variable like another, without its values.
+
+        Dimensions, type, rounding, chunks, compression, fill value, units, attributes and shared links (grid mapping,
+        coordinates, cell measures) are taken over; `options`, as of `generic`, say what is to be different.
+        """
+        said = {**likeness(self._labels.structure, data_var), "fill_value": data_var.fill_value, **options}
+        dims = tuple(dim.path for dim in data_var._member.dims)
+        return self.generic(name, **{"coords": None if "dims" in options else dims, **said})
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         template = _template(name, "data_var")
@@ -313,6 +332,14 @@ class DataVariableCreator:
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *template_names("data_var")]
+
+
+def _type_for(template: Template, data: Any, options: dict[str, Any]) -> DataType | None:
+    """Give the type of a coordinate made by a template; None where its labels need one of their own."""
+    if template.dtype.kind == "G":
+        precision = options.pop("precision", None)
+        return template.dtype if precision is None else as_data_type(template.dtype.name, precision)
+    return template.dtype if data is None or _holds(template.dtype, np.asarray(data)) else None
 
 
 def _template(name: str, kind: str) -> Template:

@@ -197,7 +197,7 @@ def _between(ends: Array, numbers: Array, count: int) -> Array:
     steps = np.arange(count + 1, 0) if count < 0 else np.arange(1, count)
     if numbers.dtype.kind == "i":
         step = (numbers[1].item() - numbers[0].item()) // count
-        gap = numbers[0] + steps * np.int64(step)
+        gap: Array = numbers[0] + steps * np.int64(step)
         return gap.view(ends.dtype) if ends.dtype.kind in "mM" else gap.astype(ends.dtype)
     gap = numbers[0] + steps * ((numbers[1] - numbers[0]) / count)
     if bool(np.all(np.round(numbers, _DECIMALS) == numbers)):  # 0.4, not 0.4000000000000001
