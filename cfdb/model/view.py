@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
-from cfdb.errors import ShapeError
+from cfdb.conventions import geometries
+from cfdb.errors import DataTypeError, ShapeError
 from cfdb.model.asking import Asking
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
@@ -121,6 +122,35 @@ class View(Iterating, Reducing, Pointwise, Asking):
 
     select = isel
     select_loc = sel
+
+    def within(self, region: Any, predicate: str = "covered_by") -> npt.NDArray[np.bool_]:
+        """Tell which geometries lie in a region; the mask selects with `isel`.
+
+        Parameters
+        ----------
+        region : geometry, str or sequence of 4 numbers
+            A polygon or another geometry, its WKT, or a box (x_min, y_min, x_max, y_max), in the units of the
+            coordinates.
+        predicate : {'covered_by', 'within', 'intersects'}
+            Wholly in the region or on its edge; wholly in it and not all on its edge; any part of it.
+
+        Returns
+        -------
+        ndarray of bool
+            As this variable is shaped; missing geometries lie nowhere.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n", "ts_ortho") as ds:
+        ...     places = ds.create.coord.point([(170.5, -45.9), (174.8, -41.3)])
+        ...     ds["rain"] = ("point", [7.0, 9.0])
+        ...     ds["rain"].isel(point=places.within((174, -42, 176, -40))).values
+        array([9.])
+        """
+        if self.dtype.kind != "G":
+            raise DataTypeError(f"{self.name!r} holds {self.dtype}, no geometries: compare its values instead")
+        return geometries.within(self._load_implicitly(), region, predicate)
 
     def squeeze(self, dim: str | Sequence[str] | None = None) -> "View":
         """Drop dimensions of length 1.
