@@ -4,7 +4,9 @@ import copy
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from cfdb.errors import InvalidNameError, VariableNotFoundError
 from cfdb.format.attributes import check_attribute
+from cfdb.format.names import group_of
 from cfdb.model.structure import Structure, unknown_name
 
 
@@ -31,12 +33,12 @@ class Attributes(MutableMapping[str, Any]):
     @property
     def data(self) -> dict[str, Any]:
         """All attributes, as a copy."""
-        self._structure.check_open()
+        self._check()
         with self._structure.lock:
             return copy.deepcopy(self._structure.attributes(self._owner))
 
     def __getitem__(self, name: str) -> Any:
-        self._structure.check_open()
+        self._check()
         attributes = self._structure.attributes(self._owner)
         if name not in attributes:
             raise KeyError(unknown_name("attribute", name, attributes))
@@ -46,7 +48,7 @@ class Attributes(MutableMapping[str, Any]):
         self.update({name: value})
 
     def __delitem__(self, name: str) -> None:
-        self._structure.check_writable()
+        self._check_writable()
         with self._structure.lock:
             attributes = self._structure.attributes(self._owner)
             if name not in attributes:
@@ -58,11 +60,11 @@ class Attributes(MutableMapping[str, Any]):
         return iter(self.data)
 
     def __len__(self) -> int:
-        self._structure.check_open()
+        self._check()
         return len(self._structure.attributes(self._owner))
 
     def __contains__(self, name: object) -> bool:
-        self._structure.check_open()
+        self._check()
         return name in self._structure.attributes(self._owner)
 
     def set(self, name: str, value: Any) -> None:
@@ -71,15 +73,62 @@ class Attributes(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **named: Any) -> None:
         """Set several attributes; when one value cannot be stored, none is set."""
-        self._structure.check_writable()
+        self._check_writable()
         checked = {name: check_attribute(name, value) for name, value in dict(other, **named).items()}
         with self._structure.lock:
             self._structure.attributes(self._owner).update(checked)
             self._structure.touch_attributes(self._owner)
 
+    def rename(self, names: dict[str, str] | None = None, **named: str) -> None:
+        """Give attributes other names; values and order stay.
+
+        Parameters
+        ----------
+        names : dict, optional
+            New names by old ones; also as keywords. Names may be swapped.
+
+        Raises
+        ------
+        KeyError
+            If there is no attribute of a name; nothing changes then.
+        InvalidNameError
+            If a new name is not allowed or taken; nothing changes then.
+        """
+        self._check_writable()
+        wanted = {**(names or {}), **named}
+        with self._structure.lock:
+            attributes = self._structure.attributes(self._owner)
+            for old in wanted:
+                if old not in attributes:
+                    raise KeyError(unknown_name("attribute", old, attributes))
+            changed: dict[str, Any] = {}
+            for old, value in attributes.items():
+                name = wanted.get(old, old)
+                check_attribute(name, value)
+                if name in changed:
+                    raise InvalidNameError(f"cannot rename to {name!r}: there is an attribute of this name")
+                changed[name] = value
+            attributes.clear()
+            attributes.update(changed)
+            self._structure.touch_attributes(self._owner)
+
+    def _check(self) -> None:
+        """Raise when the dataset was closed, or the variable deleted."""
+        self._structure.check_open()
+        if self._is_gone():
+            raise VariableNotFoundError("the variable of these attributes was deleted")
+
+    def _is_gone(self) -> bool:
+        owner = self._owner
+        return owner is not None and group_of(owner) is None and self._structure.member_of(owner) is None
+
+    def _check_writable(self) -> None:
+        self._check()
+        self._structure.check_writable()
+
     def clear(self) -> None:
         """Remove all attributes."""
-        self._structure.check_writable()
+        self._check_writable()
         with self._structure.lock:
             self._structure.attributes(self._owner).clear()
             self._structure.touch_attributes(self._owner)
@@ -92,5 +141,7 @@ class Attributes(MutableMapping[str, Any]):
     def __repr__(self) -> str:
         if self._structure.closed:
             return "<attributes of a closed dataset>"
+        if self._is_gone():
+            return "<attributes of a variable that was deleted>"
         lines = [f"{name}: {value!r}" for name, value in self.data.items()]
         return "\n".join(lines) if lines else "<no attributes>"

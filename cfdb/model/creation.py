@@ -14,7 +14,16 @@ from cfdb.model.axes import check_axis, owner_of_axis, refuse_taken_axis
 from cfdb.model.crs import CRSCreator
 from cfdb.model.labels import Labels
 from cfdb.model.likeness import likeness
-from cfdb.model.making import ChunkShape, add_dimension, add_group, as_names, check_options, create_variable, request_of
+from cfdb.model.making import (
+    ChunkShape,
+    add_dimension,
+    add_group,
+    as_names,
+    check_options,
+    create_bounds,
+    create_variable,
+    request_of,
+)
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
 
@@ -54,6 +63,29 @@ class Creator:
         self._labels.structure.check_writable()
         with self._labels.structure.lock:
             add_dimension(self._labels, name, size, unlimited)
+
+    def bounds(self, coord: str, data: Any, name: str | None = None) -> Any:
+        """Create the bounds of a coordinate's cells, linked to it: ``ds[coord].bounds``.
+
+        Parameters
+        ----------
+        coord : str
+            Name of the coordinate.
+        data : array-like
+            Of its shape, with a last dimension for the two ends (or more corners) of every cell.
+        name : str, optional
+            Name of the new variable; ``<coord>_bnds`` by default.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     lat = ds.create.coord.generic("lat", data=[45.0, 15.0])
+        ...     made = ds.create.bounds("lat", [[60, 30], [30, 0]])
+        ...     print(lat.bounds.name, lat.bounds[0].values, ds.data_var_names)
+        lat_bnds [60. 30.] ()
+        """
+        return create_bounds(self._labels, coord, data, name)
 
     def group(self, name: str, attrs: Mapping[str, Any] | None = None) -> Any:
         """Create a group: a place for variables and dimensions of its own, as in netCDF-4.

@@ -27,6 +27,7 @@ from cfdb.model.dataset_types import check_coordinate
 from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding, read_geometries
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
+from cfdb.model.linking import give_roles, resolve_links
 from cfdb.model.renaming import check_free
 from cfdb.model.structure import Dimension, Member, unknown_name
 from cfdb.model.variable import Variable
@@ -134,13 +135,34 @@ def create_variable(labels: Labels, request: Request) -> Any:
             structure.touch_attributes(member.id)
         variable = labels.variable(member)
         _write(variable, request, data)
+        give_roles(structure, member.record.links)
         return variable
+
+
+def create_bounds(labels: Labels, name: str, data: Any, bounds_name: str | None) -> Any:
+    """Create the bounds of a coordinate's cells, in its type and along its dimensions, and link them."""
+    structure = labels.structure
+    structure.check_writable()
+    with structure.lock:
+        member = structure.find(name)
+        record, values = member.record, _as_array(data)
+        shape = tuple(dim.size for dim in member.dims)
+        if values is None or values.shape[:-1] != shape or values.ndim != len(shape) + 1 or values.shape[-1] < 2:
+            given = None if values is None else values.shape
+            raise ShapeError(f"bounds of {name!r} need the shape ({', '.join(map(str, shape))}, 2), not {given}")
+        corners = "nv" if values.shape[-1] == 2 else f"nv{values.shape[-1]}"
+        dims = (*(dim.path for dim in member.dims), corners)
+        path = f"{member.path}_bnds" if bounds_name is None else bounds_name
+        bounds = create_variable(labels, Request(path, dims, record.dtype, values, role="bounds"))
+        links = {**record.links, "bounds": (bounds.id,)}
+        structure.set_member(member, replace(record, links=links))
+        return bounds
 
 
 def assign(labels: Labels, name: str, value: Any) -> None:
     """Create or fill a variable from ``(dims, array[, attrs])``, a labelled array, or plain values."""
     structure = labels.structure
-    member = structure.members.get(name)
+    member = structure.member(name) if isinstance(name, str) else None
     if isinstance(value, tuple):
         if not 2 <= len(value) <= 3:
             raise ShapeError(f"ds[{name!r}] takes (dims, array) or (dims, array, attrs), not {len(value)} items")
@@ -326,10 +348,7 @@ def _record(
     growing = [dim.record.unlimited or (dim.path == path and request.role == "coordinate") for dim in dims]
     shape = [dim.size for dim in dims]
     chunks = choose_chunk_shape(shape, dtype.itemsize, growing, request.chunk_shape, [dim.path for dim in dims])
-    links = {
-        relation: tuple(labels.structure.find(name).id for name in as_names(names))
-        for relation, names in (request.links or {}).items()
-    }
+    links = resolve_links(labels.structure, request.links, path)
     return VariableRecord(
         new_id(),
         path,

@@ -106,6 +106,7 @@ class Records:
         self._attributes: dict[str | None, dict[str, Any]] = {}
         self._attribute_features: dict[str | None, Features] = {}
         self._declared: set[str] = set()
+        self._groups: dict[str, None] | None = None
         self._ledger = Ledger()
         self._guarded: set[str] = set()
         # every dimension and variable that somebody holds, deleted ones too: a rollback brings them back
@@ -134,8 +135,11 @@ class Records:
     @property
     def groups(self) -> tuple[str, ...]:
         """Paths of the groups, those around others first: of variables, dimensions and attributes."""
-        inner = [path.rpartition("/")[0] for path in (*self.members, *self.dims)]
-        return tuple(dict.fromkeys(group for path in (*inner, *self.declared_groups) for group in groups_around(path)))
+        if self._groups is None:
+            inner = dict.fromkeys(path.rpartition("/")[0] for path in (*self._members, *self._dims))
+            paths = (*inner, *self.declared_groups)
+            self._groups = dict.fromkeys(group for path in paths for group in groups_around(path))
+        return tuple(self._groups)
 
     @property
     def declared_groups(self) -> tuple[str, ...]:
@@ -204,6 +208,7 @@ class Records:
         self._read_members(found, dims)
         self._read_attributes(found)
         self._revision += 1
+        self._groups = None
 
     def _read_members(self, found: Mapping[str, bytes], dims: Mapping[str, Dimension]) -> None:
         before = {member.id: member for member in self.members.values()}
@@ -307,11 +312,16 @@ class Records:
 
     def dim_of(self, identity: str) -> Dimension:
         """Find a dimension by identity."""
-        return next(dim for dim in self.dims.values() if dim.id == identity)
+        return self._known_dims[identity]
 
     def member_of(self, identity: str) -> Member | None:
         """Find a variable by identity."""
-        return next((member for member in self.members.values() if member.id == identity), None)
+        found = self._known_members.get(identity)
+        return found if found is not None and found.exists else None
+
+    def member(self, name: str) -> Member | None:
+        """Find a variable by name."""
+        return self._members.get(name)
 
     def index_of(self, dim: Dimension) -> Member | None:
         """Find the variable that labels a dimension."""

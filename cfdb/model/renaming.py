@@ -66,7 +66,7 @@ def _check_free(paths: Mapping[str, str], given: Mapping[str, str], members: Con
 
 
 def delete(structure: Structure, name: str) -> None:
-    """Remove a variable with the dimensions nothing else uses, or a group with everything in it.
+    """Remove a variable with the dimensions nothing else uses, a group with everything in it, or an unused dimension.
 
     Raises
     ------
@@ -77,6 +77,9 @@ def delete(structure: Structure, name: str) -> None:
     """
     path = as_path(structure, name)
     structure = structure.root
+    if path not in structure.members and path not in structure.groups and path in structure.dims:
+        drop_dimension(structure, path)
+        return
     if path in structure.members or path not in structure.groups:
         delete_members(structure, [structure.find(path)])
         return

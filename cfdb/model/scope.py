@@ -267,6 +267,11 @@ class Scope(Structure):
         found = self.real.member_of(identity)
         return None if found is None else self.seen(found)
 
+    def member(self, name: str) -> Member | None:
+        """Find a variable by name, in the group or among those around it that are referred to."""
+        own = self.real.members.get(self._inside + name)
+        return self.seen(own) if own is not None else self.members.get(name)
+
     def index_of(self, dim: Dimension) -> Member | None:
         """Find the variable that labels a dimension."""
         found = self.real.index_of(_real(dim))

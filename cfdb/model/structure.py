@@ -4,8 +4,9 @@ They are changed in memory and go to the store together, so that structure, attr
 one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from cfdb.format.attributes import encode_attributes
 from cfdb.format.framing import Features
@@ -43,6 +44,7 @@ class Structure(Records):
             self.guard(member)
         if group_of(owner) is not None:
             self._declared.add(str(owner))
+            self._groups = None
         self._mark(attributes_key(owner), lambda: encode_attributes(attributes, features))
 
     def set_dataset(self, record: DatasetRecord) -> None:
@@ -65,8 +67,9 @@ class Structure(Records):
 
     def add_dimension(self, record: DimensionRecord) -> Dimension:
         """Add a dimension."""
-        dim = Dimension(replace(record, order=_next_order(d.record.order for d in self._dims.values())))
+        dim = Dimension(replace(record, order=_next_order(self._dims)))
         self._dims[dim.path] = self._known_dims[dim.id] = dim
+        self._reach(dim.path)
         self._mark_dimension(dim)
         return dim
 
@@ -78,6 +81,7 @@ class Structure(Records):
     def remove_dimension(self, dim: Dimension) -> None:
         """Remove a dimension that no variable uses."""
         del self._dims[dim.path]
+        self._groups = None
         self._forget(dimension_key(dim.path))
         # a variable made elsewhere may lie along it
         self.store.guard(dimension_key(dim.path), [dimension_key(dim.path), VARIABLE_PREFIX])
@@ -87,8 +91,9 @@ class Structure(Records):
     def add_member(self, record: VariableRecord) -> Member:
         """Add a variable whose dimensions exist."""
         dims = tuple(self.dim_of(identity) for identity in record.dims)
-        member = Member(replace(record, order=_next_order(m.record.order for m in self._members.values())), dims)
+        member = Member(replace(record, order=_next_order(self._members)), dims)
         self._members[member.path] = self._known_members[member.id] = member
+        self._reach(member.path)
         self._mark_member(member)
         return member
 
@@ -105,6 +110,7 @@ class Structure(Records):
     def remove_members(self, members: Collection[Member]) -> None:
         """Remove variables as `remove_member` does."""
         gone = {member.id for member in members}
+        self._groups = None
         for member in members:
             del self._members[member.path]
             member.exists = False
@@ -133,6 +139,7 @@ class Structure(Records):
         self._attributes.pop(owner, None)
         self._attribute_features.pop(owner, None)
         self._declared.discard(owner)
+        self._groups = None
         self._forget(attributes_key(owner))
 
     def rename(
@@ -152,6 +159,7 @@ class Structure(Records):
             self._forget(key)
             self.store.guard(key, [key])
         self._rename_groups(groups or {})
+        self._groups = None
         for member, path in members.items():
             member.record = replace(member.record, path=path)
         for dim, path in dims.items():
@@ -199,6 +207,12 @@ class Structure(Records):
         self._finalizer.detach()
         self.store.close()
 
+    def _reach(self, path: str) -> None:
+        """Forget which groups there are when something is made in a new one."""
+        group = path.rpartition("/")[0]
+        if group and self._groups is not None and group not in self._groups:
+            self._groups = None
+
     def _mark(self, key: str, encode: Callable[[], bytes]) -> None:
         self._revision += 1
         self._ledger.mark(key, encode)
@@ -224,5 +238,7 @@ def _key_of_dimension(dim: Dimension) -> str:
     return dimension_key(dim.path)
 
 
-def _next_order(orders: Iterable[int]) -> int:
-    return max(orders, default=-1) + 1
+def _next_order(present: dict[str, Any]) -> int:
+    """Give the place behind those that there are, which stand in order."""
+    last = next(reversed(present.values()), None)
+    return 0 if last is None else int(last.record.order) + 1

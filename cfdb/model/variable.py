@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from cfdb.model.attributes import Attributes
 from cfdb.model.labels import Labels
+from cfdb.model.linking import check_linkable, give_roles, related, resolve_links
 from cfdb.model.structure import Member
 from cfdb.model.view import View
 
@@ -28,20 +29,42 @@ class Variable(View):
     def update_links(self, links: Mapping[str, str | tuple[str, ...] | None]) -> None:
         """Set names of related variables; None removes a relation.
 
+        Variables that were plain data become what they are linked as.
+
         Parameters
         ----------
         links : mapping
             As in ``{'bounds': 'time_bnds'}``.
+
+        Raises
+        ------
+        VariableNotFoundError
+            If there is no variable of a name; nothing changes then.
         """
+        self._labels.check_writable(self._member)
         structure = self._labels.structure
-        changed = dict(self._member.record.links)
-        for relation, names in links.items():
-            if names is None:
-                changed.pop(relation, None)
-            else:
-                listed = (names,) if isinstance(names, str) else tuple(names)
-                changed[relation] = tuple(structure.find(name).id for name in listed)
-        self._replace(links=changed)
+        given = {relation: names for relation, names in links.items() if names is not None}
+        with structure.lock:
+            found = resolve_links(structure, given, self.name)
+            check_linkable(self._member, found)
+            kept = {name: ids for name, ids in self._member.record.links.items() if name not in links}
+            self._replace(links={**kept, **found})
+            give_roles(structure, found)
+
+    @property
+    def bounds(self) -> Any:
+        """The variable that holds the bounds of the cells, by the links or attributes; None when there is none."""
+        return self._related("bounds", "climatology")
+
+    @property
+    def grid_mapping(self) -> Any:
+        """The variable that describes the grid mapping, by the links or attributes; None when there is none."""
+        return self._related("grid_mapping")
+
+    def _related(self, *relations: str) -> Any:
+        self._labels.check(self._member)
+        found = related(self._labels.structure, self._member, *relations)
+        return None if found is None else self._labels.variable(found)
 
     def _replace(self, **changes: Any) -> None:
         self._labels.check_writable(self._member)
