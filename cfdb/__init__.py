@@ -10,6 +10,7 @@ from cfdb.options import get_options, set_options
 
 if TYPE_CHECKING:
     from cfdb import kernel
+    from cfdb.analysis.check import check_rule
     from cfdb.exporting import cfdb_to_netcdf4
     from cfdb.format import dtypes
     from cfdb.format.dtypes import compute_scale_and_offset
@@ -27,6 +28,7 @@ _HOMES = {
     "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
     "dtypes": "cfdb.format.dtypes",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
+    "check_rule": "cfdb.analysis.check:check_rule",
     "keep_bits": "cfdb.format.rounding:keep_bits",
     "kernel": "cfdb.kernel",
     "from_netcdf": "cfdb.importing:from_netcdf",
@@ -40,6 +42,7 @@ __all__ = [
     "PartialDataWarning",
     "S3Connection",
     "__version__",
+    "check_rule",
     "cfdb_to_netcdf4",
     "compute_scale_and_offset",
     "dtypes",

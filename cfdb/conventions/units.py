@@ -45,8 +45,9 @@ _TABLE: dict[Dimensions, str] = {
     "degree degrees deg ° arc_degree arc_minute arcminute arc_second arcsecond steradian sr octa okta bit byte pixel "
     "degree_true degrees_true degree_t degreet sigma_level level layer individual individuals pH | ",
 }
-_LATITUDES = ("degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN")
-_LONGITUDES = ("degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE")
+#: Spellings of the units of a latitude, and of a longitude.
+LATITUDES = ("degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN")
+LONGITUDES = ("degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE")
 _BIG = "yotta zetta exa peta tera giga mega kilo hecto deka deca"
 _SMALL = "deci centi milli micro nano pico femto atto zepto yocto"
 _PREFIXES = [*"YZEPTGMkhdcmuµμnpfazy", "da"]
@@ -103,7 +104,7 @@ def dimensions_of(units: str) -> Dimensions | None:
 
 def _words() -> dict[str, Dimensions]:
     """Give the units that are written as they are: those of places, and odd spellings."""
-    names = {name.lower(): _NONE for name in (*_LATITUDES, *_LONGITUDES)}
+    names = {name.lower(): _NONE for name in (*LATITUDES, *LONGITUDES)}
     return {**names, "pss-78": _NONE, "": _NONE, "°c": (0, 0, 0, 0, 1, 0, 0), "°f": (0, 0, 0, 0, 1, 0, 0)}
 
 

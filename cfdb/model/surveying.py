@@ -133,14 +133,25 @@ class Surveying(Listing):
     def check(self, rules: Any = None) -> Any:
         """Check the dataset against CF and ACDD conventions, and rules of your own.
 
+        Attributes, links, coordinates and the statistics of chunks are looked at; data are not read.
+
         Parameters
         ----------
         rules : sequence, optional
-            Names of rules or of groups of them (``'cf'``, ``'acdd'``), or rules; None is all.
+            Names of rules or of groups of them (``'cf'``, ``'acdd'``, ``'data'``), or functions registered by
+            `cfdb.check_rule`; None is all.
 
         Returns
         -------
         CheckReport
             Findings; prints as text, and is true when there is no error.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds.attrs["Conventions"] = "CF-1.11"
+        ...     [finding.rule for finding in ds.check(rules="acdd").warnings]
+        ['acdd-title', 'acdd-summary', 'acdd-keywords']
         """
         return door("check")(self, rules)
