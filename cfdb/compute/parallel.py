@@ -27,6 +27,8 @@ Function = Callable[[Any, Any], Any]
 Task = tuple[Any, Any]
 Load = Callable[[Any], Any]
 
+#: What the server of processes imports once, so that each worker starts within milliseconds.
+PRELOADED = ("cfdb.opening", "cfdb.compute.parallel")
 #: Seconds a worker gets to end by itself.
 PATIENCE = 0.5
 
@@ -122,8 +124,11 @@ def map_blocks(
     """
     if not n_workers:
         return _inline(func, tasks, load)
-    job = _packed(func, load)
-    return _in_processes(job, tasks, n_workers, multiprocessing.get_context(method or start_method()))
+    job, chosen = _packed(func, load), method or start_method()
+    context = multiprocessing.get_context(chosen)
+    if chosen == "forkserver":
+        context.set_forkserver_preload(["__main__", *PRELOADED])
+    return _in_processes(job, tasks, n_workers, context)
 
 
 def start_method() -> str:
