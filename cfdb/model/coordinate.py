@@ -109,7 +109,7 @@ class Coordinate(Variable):
             new, present = self._prepared(data)
             edge = present[-1] if present.size else None
             labels = continued(self.name, edge, new, self.step, before=False, dtype=self.dtype)
-            self._grow(present.size, stored_labels(self, labels), present)
+            self._grow(present.size, labels if labels is new else stored_labels(self, labels), present)
 
     def prepend(self, data: Any) -> None:
         """Add labels before the first one; with an enforced step a gap is filled. Errors as of `append`."""
@@ -117,7 +117,7 @@ class Coordinate(Variable):
             new, present = self._prepared(data)
             edge = present[0] if present.size else None
             labels = continued(self.name, edge, new, self.step, before=True, dtype=self.dtype)
-            self._grow(0, stored_labels(self, labels), present)
+            self._grow(0, labels if labels is new else stored_labels(self, labels), present)
 
     def insert(self, at: int, data: Any) -> None:
         """Add labels so that the first of them gets position `at`; nothing that is stored moves."""

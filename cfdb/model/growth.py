@@ -188,6 +188,8 @@ def continued(name: str, edge: Any, new: Array, step: Step, *, before: bool, dty
         raise CoordinateError(
             f"coordinate {name!r} has step {step}: between {edge} and {near} there would be {abs(count) - 1:,} labels"
         )
+    if abs(count) == 1:
+        return new
     labels = _between(ends, numbers, count)
     return np.concatenate([new, labels] if before else [labels, new])
 
