@@ -123,7 +123,7 @@ def create_variable(labels: Labels, request: Request) -> Any:
         check_free(structure, path)
         if request.role not in ROLES:
             raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
-        dtype, data = _typed(path, request)
+        dtype, data = typed(path, request)
         if request.role == "coordinate":
             check_coordinate(structure.dataset.dataset_type, path, dtype, request.axis)
         dims = tuple(_dimension(labels, request, number, data) for number in range(len(request.dims)))
@@ -255,7 +255,7 @@ def _as_array(data: Any) -> Array | None:
     return data if isinstance(data, np.ndarray) else np.asarray(data)
 
 
-def _typed(path: str, request: Request) -> tuple[DataType, Array | None]:
+def typed(path: str, request: Request) -> tuple[DataType, Array | None]:
     """Give the type of a new variable, and its values."""
     given = _as_array(request.data) if request.dtype is None or isinstance(request.data, View) else request.data
     geometric = read_geometries(path, request.dtype, given, request.precision)
