@@ -61,8 +61,8 @@ def interpolate(
         return GridInterp(layout_of(part, {"z": z, "y": y, "x": x}, iter_dim), max_mem)
     raise ValueError(
         f"the dimensions of {part.name!r} ({', '.join(map(repr, part.dims)) or 'none'}) do not say which is x and "
-        "which is y, or which holds stations: name them with interp(x=..., y=...) or interp(xy=...), or set the axes with "
-        "ds[name].update_axis('x')"
+        "which is y, or which holds stations: name them with interp(x=..., y=...) or interp(xy=...), or set the axes "
+        "with ds[name].update_axis('x')"
     )
 
 

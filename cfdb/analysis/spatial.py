@@ -190,5 +190,6 @@ def point_labels(target: Target, layout: Layout) -> dict[str, Labels]:
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse a word that is none of those a parameter knows."""
     if value not in choices:
         raise ValueError(f"{name}={value!r}: choose one of {', '.join(map(repr, choices))}")

@@ -24,20 +24,40 @@ class Asking(Part):
         """
         return door("variable_to_xarray")(self)
 
-    def interp(self, **names: Any) -> Any:
+    def interp(
+        self,
+        x: str | None = None,
+        y: str | None = None,
+        z: str | None = None,
+        iter_dim: Any = None,
+        xy: str | None = None,
+        *,
+        max_mem: int = 2**27,
+    ) -> Any:
         """Prepare an interpolation in space.
 
         Parameters
         ----------
-        **names
-            ``x``, ``y``, ``z``, ``xy``: names of the coordinates, where their axes do not say so; ``iter_dim``: the
-            dimension to go along, one field at a time.
+        x, y, z, xy : str, optional
+            Names of the dimensions, where neither their axis nor CF attributes say which is which: a grid has x and y,
+            stations have xy. x and y may also be two auxiliary coordinates of stations.
+        iter_dim : str or sequence of str, optional
+            Dimensions to go along, one field at a time; those left over stay in the fields. All that are not space
+            when left out.
+        max_mem : int
+            Bytes of values that are held at a time; at least one field is.
 
         Returns
         -------
         cfdb.analysis.interp.GridInterp or cfdb.analysis.interp.PointInterp
+            With ``to_grid``, ``to_points``, ``interp_na`` and ``regrid_levels``.
+
+        Raises
+        ------
+        ValueError
+            If no dimensions of space are found.
         """
-        return door("interpolate")(self, **names)
+        return door("interpolate")(self, x, y, z, iter_dim, xy, max_mem=max_mem)
 
     def explain(self) -> Any:
         """Tell what reading this part takes: chunks touched, bytes decoded against used, and how to do better.
