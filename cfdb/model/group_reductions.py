@@ -1,7 +1,111 @@
-"""Which numbers sum every group of a variable up?"""
+"""Which numbers sum every group of a variable up?
+
+Chunks are read in their order, each once: what belongs to a group is gathered wherever it stands.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cfdb.model.numbers import Wish
+from cfdb.model.reduced import reduce_part
+from cfdb.model.reducing import as_dtype, check_freedom, find_quantiles
+
+if TYPE_CHECKING:
+    from cfdb.model.part import Part
+    from cfdb.plan.periods import AxisGroups
+
+Dims = str | Sequence[str] | None
 
 
 class GroupReductions:
-    """Reductions group by group."""
+    """Reductions group by group.
+
+    Each gives a `LabelledArray` with one position per group in place of the grouped dimension, and the labels of the
+    groups as its coordinate. ``dim`` names further dimensions to reduce, ``...`` means all of them. Missing cells are
+    left out, as by the methods of the same name of a variable, which tell more of the parameters.
+    """
 
     __slots__ = ()
+    part: "Part"
+    groups: "tuple[AxisGroups, ...]"
+    max_mem: int
+
+    def _reduce(self, wish: Wish, dim: Any, weights: Any = None) -> Any:
+        along = () if dim is None else dim
+        return reduce_part(self.part, wish, along, weights=weights, max_mem=self.max_mem, groups=self.groups)
+
+    def count(self, dim: Dims = None) -> Any:
+        """Count the cells that are not missing."""
+        return self._reduce(Wish("count"), dim)
+
+    def sum(self, dim: Dims = None, *, skipna: bool = True, weights: Any = None, dtype: Any = None) -> Any:
+        """Sum up; 0 where all cells are missing."""
+        return self._reduce(Wish("sum", skipna, as_dtype(dtype)), dim, weights)
+
+    def mean(self, dim: Dims = None, *, skipna: bool = True, weights: Any = None, dtype: Any = None) -> Any:
+        """Take the mean.
+
+        Parameters
+        ----------
+        dim : str or sequence of str, optional
+            Dimensions to reduce beside the grouped one.
+        skipna : bool
+            Whether missing cells are left out; otherwise they make the result missing.
+        weights : array-like, optional
+            Along the reduced dimensions, or an array that names its own.
+        dtype : optional
+            Type of the result.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["time"] = ("time", np.array(["2020-01-01", "2020-02-01", "2021-01-01"], "M8[D]"))
+        ...     ds["t"] = ("time", np.array([1.0, 5.0, 3.0]))
+        ...     print(ds["t"].groupby("time.month").mean())
+        <LabelledArray 't' (month: 2) float64>
+        [2. 5.]
+        Coordinates:
+            month (month) [1 2]
+        """
+        return self._reduce(Wish("mean", skipna, as_dtype(dtype)), dim, weights)
+
+    def min(self, dim: Dims = None, *, skipna: bool = True) -> Any:
+        """Find the smallest value."""
+        return self._reduce(Wish("min", skipna), dim)
+
+    def max(self, dim: Dims = None, *, skipna: bool = True) -> Any:
+        """Find the largest value."""
+        return self._reduce(Wish("max", skipna), dim)
+
+    def std(
+        self, dim: Dims = None, *, skipna: bool = True, weights: Any = None, ddof: float = 0, dtype: Any = None
+    ) -> Any:
+        """Take the standard deviation."""
+        return self._reduce(Wish("std", skipna, as_dtype(dtype), ddof=check_freedom(ddof, weights)), dim, weights)
+
+    def var(
+        self, dim: Dims = None, *, skipna: bool = True, weights: Any = None, ddof: float = 0, dtype: Any = None
+    ) -> Any:
+        """Take the variance."""
+        return self._reduce(Wish("var", skipna, as_dtype(dtype), ddof=check_freedom(ddof, weights)), dim, weights)
+
+    def any(self, dim: Dims = None) -> Any:
+        """Tell whether any cell is true (not 0)."""
+        return self._reduce(Wish("any"), dim)
+
+    def all(self, dim: Dims = None) -> Any:
+        """Tell whether all cells are true (not 0)."""
+        return self._reduce(Wish("all"), dim)
+
+    def quantile(
+        self, q: float | Sequence[float], dim: Dims = None, *, method: str = "linear", skipna: bool = True
+    ) -> Any:
+        """Find quantiles; exact: the cells of a group along the reduced dimensions are in memory at once."""
+        along = () if dim is None else dim
+        return find_quantiles(self.part, q, along, None, method, skipna, max_mem=self.max_mem, groups=self.groups)
+
+    def median(self, dim: Dims = None, *, skipna: bool = True) -> Any:
+        """Find the median."""
+        return self.quantile(0.5, dim, skipna=skipna)

@@ -94,7 +94,7 @@ class Reducing(Finding):
         ...     print(ds["t"].sum(), ds["t"].sum("x").values, np.sum(ds["t"], axis=0))
         7.0 [1. 6.] [3. 4.]
         """
-        wish = Wish("sum", skipna, _type(dtype))
+        wish = Wish("sum", skipna, as_dtype(dtype))
         return reduce_part(self, wish, dim, axis, weights=weights, keepdims=keepdims, max_mem=max_mem, out=out)
 
     def mean(
@@ -128,7 +128,7 @@ class Reducing(Finding):
         ...     print(t.mean("time").values, t.mean("lat", weights=np.cos(np.radians(ds["lat"]))).values)
         [21.   4.5] [15. 16.]
         """
-        wish = Wish("mean", skipna, _type(dtype))
+        wish = Wish("mean", skipna, as_dtype(dtype))
         return reduce_part(self, wish, dim, axis, weights=weights, keepdims=keepdims, max_mem=max_mem, out=out)
 
     def min(
@@ -183,7 +183,7 @@ class Reducing(Finding):
         out: Array | None = None,
     ) -> Any:
         """Take the standard deviation; parameters as of `var`."""
-        wish = Wish("std", skipna, _type(dtype), ddof=_freedom(ddof, weights))
+        wish = Wish("std", skipna, as_dtype(dtype), ddof=check_freedom(ddof, weights))
         return reduce_part(self, wish, dim, axis, weights=weights, keepdims=keepdims, max_mem=max_mem, out=out)
 
     def var(
@@ -208,7 +208,7 @@ class Reducing(Finding):
         ddof : float
             Taken from the number of cells: 1 for the variance of a sample. Not with weights.
         """
-        wish = Wish("var", skipna, _type(dtype), ddof=_freedom(ddof, weights))
+        wish = Wish("var", skipna, as_dtype(dtype), ddof=check_freedom(ddof, weights))
         return reduce_part(self, wish, dim, axis, weights=weights, keepdims=keepdims, max_mem=max_mem, out=out)
 
     def any(
@@ -366,11 +366,13 @@ def find_quantiles(part: Any, q: Any, dim: Any, axis: Any, method: str, skipna: 
     return LabelledArray(found.name, found.dims[1:], found.values[0], {**found.coords, "quantile": labels}, found.attrs)
 
 
-def _type(dtype: Any) -> "np.dtype[Any] | None":
+def as_dtype(dtype: Any) -> "np.dtype[Any] | None":
+    """Give a type as NumPy's; None stays."""
     return None if dtype is None else np.dtype(dtype)
 
 
-def _freedom(ddof: float, weights: Any) -> float:
+def check_freedom(ddof: float, weights: Any) -> float:
+    """Refuse what is taken from a number of cells where weights are counted."""
     if weights is not None and ddof:
         raise ValueError(f"ddof={ddof!r} has no meaning with weights: leave one of them out")
     return ddof
