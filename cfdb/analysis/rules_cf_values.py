@@ -65,6 +65,8 @@ def valid_values(dataset: Any) -> Found:
         found = extremes(variable) if is_number(variable) and (low is not None or high is not None) else None
         if found is None or isinstance(low, str) or isinstance(high, str):
             continue
+        if low is not None and high is not None and low > high:
+            continue
         if low is not None and found[0] < low:
             yield name, f"its smallest value is {found[0]:g}, below the valid {low}"
         if high is not None and found[1] > high:
