@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cfdb.errors import VariableNotFoundError
-from cfdb.format.codecs import check_compression
+from cfdb.format.codecs import Chain, check_compression
 from cfdb.format.dimension import Slots
 from cfdb.format.metadata import DatasetRecord, DimensionRecord, VariableRecord
 from cfdb.format.names import group_owner
@@ -224,7 +224,7 @@ def _record(
         chunks = choose_chunk_shape(part.shape, record.dtype.itemsize, growing, wanted, part.dims)
     codecs = record.codecs
     if chunks != record.chunk_shape or recode:
-        codecs = _chain(record, chunks, dataset if recode else None)
+        codecs = chain_of(record, chunks, dataset if recode else None)
     role = "auxiliary" if member.is_index and not left else record.role
     made = replace(record, dims=tuple(dim.id for dim in dims), chunk_shape=chunks, codecs=codecs, role=role)
     if member.is_index and member.dims[0].id in selected:
@@ -244,7 +244,8 @@ def _step(member: Member, part: Part, selection: Selection) -> int | float | Non
     return find_step(part.read())
 
 
-def _chain(record: VariableRecord, chunks: tuple[int, ...], dataset: DatasetRecord | None) -> Any:
+def chain_of(record: VariableRecord, chunks: tuple[int, ...], dataset: DatasetRecord | None) -> Chain:
+    """Give the codecs of a variable with other chunks; with a dataset's record in its compression."""
     names = [codec.name for codec in record.codecs]
     if dataset is not None:
         compression, level = dataset.compression, dataset.compression_level

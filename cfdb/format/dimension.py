@@ -151,6 +151,43 @@ class Slots:
             return self
         return replace(self, runs=_joined((*before, run, *after)), side=_within_reach(grown, SIDE))
 
+    def insert_many(self, inserts: Sequence[tuple[int, int]]) -> "Slots":
+        """Add positions at several places with one pass.
+
+        Parameters
+        ----------
+        inserts : sequence of (int, int)
+            Before which of the present indexes (`size`: behind all), ascending, and how many.
+
+        Examples
+        --------
+        >>> Slots.of_size(4).insert_many([(0, 1), (2, 3), (4, 1)]).size
+        9
+        """
+        size, slot = self.size, self.side.high
+        ends = {at: count for at, count in inserts if not 0 < at < size}
+        unknown = [at for at in ends if at not in (0, size)]
+        if unknown:
+            raise CoordinateError(f"cannot insert at {unknown[0]}: the dimension has {size} positions")
+        runs: list[Run] = []
+        left = list(reversed(self.runs))
+        done = 0
+        for at, count in inserts:
+            if at in ends:
+                continue
+            while done < at:
+                run = left.pop()
+                taken = min(run.length, at - done)
+                runs.append(Run(run.slot, taken))
+                if taken < run.length:
+                    left.append(Run(run.slot + taken, run.length - taken))
+                done += taken
+            runs.append(Run(slot, count))
+            slot += count
+        side = _within_reach(Stretch(self.side.low, slot), SIDE)
+        grown = replace(self, runs=_joined([*runs, *reversed(left)]), side=side)
+        return (grown.append(ends.get(size, 0)) if size else grown).prepend(ends.get(0, 0))
+
     # shrinking
 
     def drop(self, start: int, stop: int) -> "Slots":
