@@ -69,7 +69,7 @@ def total_of(source: Source, known: Known, max_mem: int) -> ChunkStatistics | No
         Bytes that reading the rest may take.
     """
     found = list(known.statistics)
-    for values in _read(source, known.unread, max_mem):
+    for _, values in read_boxes(source, known.unread, max_mem):
         found.append(statistics_of_values(values))
         if len(found) >= _BATCH:
             found = _joined(found)
@@ -103,7 +103,7 @@ def all_true(source: Source, summaries: Iterable[ChunkSummary], max_mem: int) ->
             return False
         if zero is None:
             unread.append(each.box)
-    return all(_all_true(values) for values in _read(source, unread, max_mem))
+    return all(_all_true(values) for _, values in read_boxes(source, unread, max_mem))
 
 
 def _all_true(values: Array) -> bool:
@@ -111,8 +111,9 @@ def _all_true(values: Array) -> bool:
     return bool(np.all(data, where=True if valid is None else valid))
 
 
-def _read(source: Source, unread: Iterable[Box], max_mem: int) -> Iterator[Array]:
+def read_boxes(source: Source, boxes: Iterable[Box], max_mem: int) -> Iterator[tuple[Box, Array]]:
+    """Read boxes in their order, in parts where they are large, the next ones while the caller works on one."""
     threads = get_options().threads
     most = max(1, max_mem // ((threads + 2) * (3 * source.itemsize + 2)))
-    parts = (part for box in unread for part in split_box(box, most))
-    yield from iterate(parts, source.read, ahead=threads)
+    parts = (part for box in boxes for part in split_box(box, most))
+    yield from iterate(parts, lambda box: (box, source.read(box)), ahead=threads)

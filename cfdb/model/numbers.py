@@ -236,6 +236,11 @@ def _restored(values: Array, source: np.dtype[Any], dtype: DataType, operation: 
     return values
 
 
+def seen_values(values: Array, dtype: DataType) -> Array:
+    """Turn values as they stand in the chunks into those a user sees."""
+    return _dates(values, dtype) if dtype.kind == "t" else values
+
+
 def _dates(values: Array, dtype: DataType) -> Array:
     numbers = np.ma.getdata(values).astype(np.float64 if values.dtype.kind == "f" else np.int64)
     missing = np.ma.getmaskarray(values) | np.isnan(numbers)
