@@ -15,6 +15,7 @@ DOORS = {
     "reporting": "cfdb.display.progress:reporting",
     "variable_to_xarray": "cfdb.bridges.xarray_lazy:variable_to_xarray",
     "dataset_to_xarray": "cfdb.bridges.xarray_lazy:dataset_to_xarray",
+    "dataset_to_datatree": "cfdb.bridges.xarray_lazy:dataset_to_datatree",
     "labelled_to_xarray": "cfdb.bridges.xarray_lazy:labelled_to_xarray",
     "open_dataset": "cfdb.opening:open_dataset",
     "export_netcdf": "cfdb.bridges.netcdf_export:export_netcdf",

@@ -184,11 +184,13 @@ class Labels:
             kept = self._indexes[key] = (values, _index(member, part, dim))
         return kept[1]
 
-    def coordinates(self, member: Member, selection: Selection, dims: tuple[str, ...]) -> dict[str, Any]:
+    def coordinates(
+        self, member: Member, selection: Selection, dims: tuple[str, ...], roles: tuple[str, ...] = ("auxiliary",)
+    ) -> dict[str, Any]:
         """Give the coordinates of a selection, restricted to it.
 
         First those along its dimensions, then those of dimensions that an integer dropped (single labels), then the
-        auxiliary ones whose dimensions are among the variable's.
+        auxiliary ones (variables of some `roles`) whose dimensions are among the variable's.
         """
         axes = dict(zip((dim.id for dim in member.dims), selection.axes, strict=True))
         found: dict[str, Any] = {}
@@ -199,7 +201,7 @@ class Labels:
                 (found if dim.path in dims else dropped)[dim.path] = self._part(index, axes, dims)
         found |= dropped
         for other in self.structure.members.values():
-            if other.record.role == "auxiliary" and _describes(other, member):
+            if other.record.role in roles and _describes(other, member):
                 found[other.path] = self._part(other, axes, dims)
         return found
 

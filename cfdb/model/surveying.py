@@ -19,9 +19,20 @@ class Surveying(Listing):
         Returns
         -------
         xarray.Dataset
-            With all variables, coordinates and attributes; nothing but the labels is read yet.
+            With the variables, coordinates and attributes; nothing but the labels is read yet. Groups come with
+            `to_datatree`, or by ``ds.groups[name].to_xarray()``.
         """
         return door("dataset_to_xarray")(self)
+
+    def to_datatree(self) -> Any:
+        """Give an `xarray.DataTree` of the dataset and its groups that reads from here when values are needed.
+
+        Returns
+        -------
+        xarray.DataTree
+            One node per group; nothing but the labels is read yet.
+        """
+        return door("dataset_to_datatree")(self)
 
     def copy(
         self,

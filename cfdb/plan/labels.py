@@ -185,11 +185,11 @@ class LabelIndex:
             return Positions(self._sorter[best])
         if method is None:
             return None  # the first that is missing is named
-        chosen, found = self._chosen(METHODS[method], (below, above, best), over)
+        chosen, there = self._chosen(METHODS[method], (below, above, best), over)
         chosen = np.where(exact, best, chosen)
         if tolerance is not None:
-            found &= _apart(self._sorted[chosen], wanted) <= tolerance
-        return Positions(self._sorter[chosen]) if bool((found | exact).all()) else None
+            there &= _apart(self._sorted[chosen], wanted) <= tolerance
+        return Positions(self._sorter[chosen]) if bool((there | exact).all()) else None
 
     def _chosen(self, method: str, candidates: tuple[Any, Any, Any], over: Any) -> tuple[Any, Any]:
         """Choose among the labels below, above and nearest; and tell where there is one."""
