@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
-from cfdb.storage.protocol import Buffer, ChunkWrite, Stored
+from cfdb.storage.protocol import Buffer, ChunkWrite, Stored, refuse_timestamp
 from ebooklet import errors as foreign
 from ebooklet.local.working_copy import Row, WorkingCopy, Write
 
@@ -113,6 +113,11 @@ class BookletStore:
             totals = self.copy.totals(prefix)
         return Stored(totals.values, totals.nbytes, totals.values, totals.nbytes)
 
+    def room(self) -> tuple[int, int]:
+        """Give the size of the file, and about what it would be if it were compacted."""
+        with translated():
+            return self.copy.room()
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
@@ -135,6 +140,13 @@ class BookletStore:
         """Drop every change since the last commit; give their number."""
         with translated():
             return self.copy.rollback()
+
+    def prune(self, timestamp: Any = None) -> int:
+        """Write the file anew without what was overwritten or deleted; tell how many bytes smaller it is."""
+        refuse_timestamp(self.name, timestamp)
+        with translated():
+            self.copy.commit()
+            return self.copy.compact()
 
     def savepoint(self) -> object:
         """Note where things stand, for `restore`."""

@@ -82,6 +82,9 @@ class EBookletStore:
         """Count what is stored under the keys that start with `prefix`."""
         return look_up(self, prefix)
 
+    def room(self) -> None:
+        """Give nothing: the file here comes and goes with what is fetched."""
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch what is not here, in as few requests as possible."""
         with translated():
@@ -112,6 +115,11 @@ class EBookletStore:
         """Drop every change since the last commit; give their number."""
         with translated():
             return self.db.rollback()
+
+    def prune(self, timestamp: Any = None) -> int:
+        """Write the local file anew without what was overwritten, deleted, or fetched before a moment."""
+        with translated():
+            return self.db.prune(timestamp)
 
     def savepoint(self) -> object:
         """Note where things stand, for `restore`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cfdb.errors import ClosedError, ReadOnlyError
-from cfdb.storage.protocol import ChunkWrite, Stored, look_up
+from cfdb.storage.protocol import ChunkWrite, Stored, look_up, refuse_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,9 @@ class MemoryStore:
         """Count what is stored under the keys that start with `prefix`."""
         return look_up(self, prefix)
 
+    def room(self) -> None:
+        """Give nothing: there is no file."""
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
 
@@ -130,6 +133,13 @@ class MemoryStore:
                     self._entries[key] = entry
             self._before.clear()
         return dropped
+
+    def prune(self, timestamp: Any = None) -> int:
+        """Do nothing: what was overwritten takes no room."""
+        self._check_writable()
+        refuse_timestamp(self.name, timestamp)
+        self.commit()
+        return 0
 
     def savepoint(self) -> object:
         """Note where things stand, for `restore`."""

@@ -103,6 +103,9 @@ class ChunkStore(Protocol):
     def stored(self, prefix: str) -> Stored:
         """Count what is stored under the keys that start with `prefix`."""
 
+    def room(self) -> tuple[int, int] | None:
+        """Give the size of the file and about what it would be if it were compacted; None where that is not known."""
+
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
 
@@ -130,6 +133,14 @@ class ChunkStore(Protocol):
     def restore(self, savepoint: Any) -> None:
         """Drop every change since a savepoint that no commit followed."""
 
+    def prune(self, timestamp: Any = None) -> int:
+        """Give back the room of what was overwritten or deleted; tell how many bytes that are.
+
+        What was not committed is committed by it, or it fails; a crash on the way leaves everything as it was or done.
+        With a `timestamp`, copies of what lies elsewhere and came before it go as well; `ValueError` where there is no
+        elsewhere.
+        """
+
     def refresh(self) -> bool:
         """Move a reading handle to the newest commit; tell whether anything changed."""
 
@@ -143,3 +154,12 @@ def look_up(store: ChunkStore, prefix: str) -> Stored:
     sizes = [size or 0 for size in store.sizes(keys)]
     near = store.local(keys)
     return Stored(len(keys), sum(sizes), sum(near), sum(size for size, here in zip(sizes, near, strict=True) if here))
+
+
+def refuse_timestamp(name: str, timestamp: Any) -> None:
+    """Refuse to drop old values of which there is no other copy."""
+    if timestamp is not None:
+        raise ValueError(
+            f"timestamp={timestamp!r}: {name} has no remote to fetch older values from again; prune() without a "
+            "timestamp gives back the room of what was overwritten, del, drop and truncate take values away"
+        )

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ebooklet.errors import CorruptFileError, CorruptValueError
+from ebooklet.format.booklet_layout import HEADER_SIZE, POINTER_BYTES, dead_prefix
 from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.columns import Column
 from ebooklet.format.pages import DELETED
@@ -222,6 +223,19 @@ class Reader(Handle):
         """Count the values whose keys begin with `prefix` and their bytes, without a look at each row."""
         self._check_open()
         return self._table().totals(prefix)
+
+    def room(self) -> tuple[int, int]:
+        """Give the size of the file, and about what it would be if it were compacted; a look at each row."""
+        header, pages = self._commit.header, self._commit.table.pages
+        # what stands before a value, besides its key: that of a dead block is one byte longer
+        prefix = len(dead_prefix(0, header.timestamp_bytes)) - 1
+        live = HEADER_SIZE + header.buckets * POINTER_BYTES
+        live += sum(len(key.encode()) + prefix for key in self.keys())
+        live += sum(row.length + row.tail for row in self.iter_rows(cold=False) if not row.deleted)
+        live += sum(entry.hot.length + entry.cold.length + 2 * (prefix + 1) for entry in pages)
+        states = [self._commit.record.metadata, *self._commit.record.states.values()]
+        live += sum(extent.length + prefix + 1 for extent in states if extent is not None)
+        return self._device.size(), live
 
     def iter_rows(self, prefix: str = "", *, cold: bool = True) -> Iterator[Row]:
         """Iterate over rows, deleted ones that wait to be pushed included; ``cold=False`` spares times and notes."""
