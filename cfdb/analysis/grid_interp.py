@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from cfdb.analysis.grid_axes import GridAxis, grid_axis
 from cfdb.analysis.grid_interpolator import EXTRAPOLATIONS, Crossing, GridInterpolator, Placed, Scattering
-from cfdb.analysis.interpolated import Interpolated, Labels
+from cfdb.analysis.interpolated import Interpolated, Labels, point_labels
 from cfdb.analysis.scattered import EXTRAPOLATIONS as FILLINGS
 from cfdb.analysis.scattered import METHODS, HoleFiller
-from cfdb.analysis.spatial import Change, SpatialInterp, check_choice, point_labels
+from cfdb.analysis.spatial import Change, SpatialInterp, check_choice
 from cfdb.analysis.targets import Box, Target, circle_of, grid_target, moved, points_target, system_of
 
 Array = npt.NDArray[Any]
@@ -56,7 +56,7 @@ class GridInterp(SpatialInterp):
         y, x = self._axes
         right = x.high
         if x.closed and self._circle is not None:
-            right = x.low + self._circle - 1e-9 * self._circle  # up to the first meridian, which is there already
+            right = x.low + self._circle
         return x.low, y.low, right, y.high
 
     def _own_target(self, z: Floats | None = None) -> Target:
@@ -197,7 +197,7 @@ class GridInterp(SpatialInterp):
         return self._result(
             target,
             dims,
-            point_labels(target, self._layout),
+            point_labels(target),
             lambda: GridInterpolator(axes, placing, order, fill_val, min_val),
         )
 

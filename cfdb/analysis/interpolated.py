@@ -76,6 +76,15 @@ class Outcome:
     coords: Mapping[str, Labels]
 
 
+def point_labels(target: Target, geometric: bool = True) -> dict[str, Labels]:
+    """Give the coordinates of points: their geometries if there are some, or else x and y along their dimension."""
+    dim = target.names["point"]
+    if geometric and target.labels is not None:
+        return {dim: Labels((dim,), target.labels, target.attrs.get("point", {}), "xy")}
+    places = {"x": target.x, "y": target.y, "z": target.z}
+    return {target.names[axis]: Labels((dim,), part) for axis, part in places.items() if part is not None}
+
+
 class Interpolated:
     """Interpolated fields, made one after the other when they are gone through.
 
@@ -258,13 +267,14 @@ class Interpolated:
         ValueError
             If the dataset has another reference system.
         """
-        renamed = {**{each: each for each in (*self.iter_dims, *self.dims, *self._outcome.coords)}, **(names or {})}
+        coords = self._coordinates_for(ds)
+        renamed = {**{each: each for each in (*self.iter_dims, *self.dims, *coords)}, **(names or {})}
         present = ds.crs
         if present is not None and self.crs is not None and not same_system(present, self.crs):
             raise ValueError(f"{ds.name} has the reference system {present}, the result {self.crs}: write elsewhere")
         made: list[str] = []
         try:
-            extra = self._make_coordinates(ds, renamed, made)
+            extra = _make_coordinates(ds, coords, renamed, made)
             variable = self._make_variable(ds, self.name if name is None else name, renamed, options, extra)
             made.append(variable.name)
             self._write_fields(variable, max_mem)
@@ -276,25 +286,12 @@ class Interpolated:
             raise
         return variable
 
-    def _make_coordinates(self, ds: Any, renamed: Mapping[str, str], made: list[str]) -> list[str]:
-        """Create what the dataset lacks; give the names of coordinates that are not along a dimension of their own."""
-        taken = set(ds.axes)
-        extra = []
-        for name, labels in self._outcome.coords.items():
-            own = labels.dims == (name,)
-            called, dims = renamed[name], tuple(renamed[dim] for dim in labels.dims)
-            if not own:
-                extra.append(called)
-            if called in ds:
-                _check_same(ds, called, labels.values)
-                continue
-            axis = labels.axis if own and labels.axis not in taken else None
-            if own:
-                ds.create.coord.generic(called, data=labels.values, axis=axis, attrs=labels.attrs)
-            else:
-                ds.create.variable(called, dims, data=labels.values, role="auxiliary", attrs=labels.attrs)
-            made.append(called)
-        return extra
+    def _coordinates_for(self, ds: Any) -> Mapping[str, Labels]:
+        """Give the coordinates as a dataset can hold them: one of grids has no labels that are geometries."""
+        if self.target.kind == "grid" or self.target.labels is None or not ds.dataset_type.startswith("grid"):
+            return self._outcome.coords
+        kept = {name: labels for name, labels in self._outcome.coords.items() if name != self.target.names["point"]}
+        return {**kept, **point_labels(self.target, geometric=False)}
 
     def _make_variable(
         self, ds: Any, name: str, renamed: Mapping[str, str], options: Mapping[str, Any], extra: list[str]
@@ -325,6 +322,27 @@ class Interpolated:
                 variable[(*outer, slice(start, stop))] = np.stack(
                     [read((*outer, place)) for place in range(start, stop)]
                 )
+
+
+def _make_coordinates(ds: Any, coords: Mapping[str, Labels], renamed: Mapping[str, str], made: list[str]) -> list[str]:
+    """Create what the dataset lacks; give the names of coordinates that are not along a dimension of their own."""
+    taken = set(ds.axes)
+    extra = []
+    for name, labels in coords.items():
+        own = labels.dims == (name,)
+        called, dims = renamed[name], tuple(renamed[dim] for dim in labels.dims)
+        if not own:
+            extra.append(called)
+        if called in ds:
+            _check_same(ds, called, labels.values)
+            continue
+        axis = labels.axis if own and labels.axis not in taken else None
+        if own:
+            ds.create.coord.generic(called, data=labels.values, axis=axis, attrs=labels.attrs)
+        else:
+            ds.create.variable(called, dims, data=labels.values, role="auxiliary", attrs=labels.attrs)
+        made.append(called)
+    return extra
 
 
 def _check_same(ds: Any, name: str, labels: Array) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.analysis.fields import Layout, alongside
-from cfdb.analysis.interpolated import Interpolated, Labels
+from cfdb.analysis.interpolated import Interpolated, Labels, point_labels
 from cfdb.analysis.scattered import EXTRAPOLATIONS, METHODS, ScatteredInterpolator
-from cfdb.analysis.spatial import Change, SpatialInterp, check_choice, point_labels
+from cfdb.analysis.spatial import Change, SpatialInterp, check_choice
 from cfdb.analysis.targets import Target, circle_of, grid_target, moved, point_coordinates, points_target, system_of
 
 Array = npt.NDArray[Any]
@@ -133,7 +133,7 @@ class PointInterp(SpatialInterp):
         """
         target = points_target(self._layout, target_points, to_crs)
         dims = {**self._leading(), target.names["point"]: target.x.size}
-        coords = point_labels(target, self._layout)
+        coords = point_labels(target)
         return self._found(target, dims, coords, method, extrapolation, fill_val, min_val)
 
     def interp_na(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from cfdb.analysis import levels
 from cfdb.analysis.fields import FieldReader, Layout, alongside, check_numbers, index_of
 from cfdb.analysis.interpolated import Index, Interpolated, Labels, Outcome, ReadField
-from cfdb.analysis.targets import Target, circle_of
+from cfdb.analysis.targets import Target
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -174,19 +174,6 @@ class SpatialInterp:
     def _own_target(self, z: Floats | None = None) -> Target:
         """Give the places of the source."""
         raise NotImplementedError
-
-
-def point_labels(target: Target, layout: Layout) -> dict[str, Labels]:
-    """Give the coordinates of points: their geometries, or x and y along their dimension."""
-    dim = target.names["point"]
-    if target.labels is not None:
-        return {dim: Labels((dim,), target.labels, target.attrs.get("point", {}), "xy")}
-    system = circle_of(target.crs, layout.is_longitude)
-    x, y = ("x", "y") if system is None else ("longitude", "latitude")
-    found = {x: Labels((dim,), target.x), y: Labels((dim,), target.y)}
-    if target.z is not None:
-        found["z"] = Labels((dim,), target.z)
-    return found
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

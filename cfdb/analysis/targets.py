@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.analysis.fields import Layout, layout_of
+from cfdb.analysis.grid_axes import SNAP
 from cfdb.conventions import crs as reference_systems
 from cfdb.conventions import geometries
 from cfdb.errors import MemoryLimitError
@@ -39,7 +40,7 @@ class Target:
     crs : pyproj.CRS or None
         What x and y mean; None where nothing says.
     names : mapping of str to str
-        Names of the coordinates, by axis (``x``, ``y``, ``z``); of the dimension of points, by ``point``.
+        Names of the coordinates, by axis (``x``, ``y``, ``z``); of the dimension of points, as ``point``.
     attrs : mapping of str to dict
         Attributes of the coordinates, by axis.
     labels : ndarray of object or None
@@ -154,11 +155,14 @@ def grid_target(
         return _checked(_cropped(kept, box))
     reached = extent if stays else moved_extent(system_of(layout), system, extent)
     found = reached if box is None else box
+    circle = circle_of(system, layout.is_longitude)
     if box is not None:
-        _check_overlap(box, reached, circle_of(system, layout.is_longitude))
+        _check_overlap(box, reached, circle)
     spacing = _similar_spacing(found, own) if grid_res is None else _check_spacing(grid_res)
     _check_size(found, spacing)
     x, y = (steps(found[axis], found[axis + 2], spacing[axis]) for axis in (0, 1))
+    if box is None and circle is not None and x[-1] - x[0] > circle - SNAP * spacing[0]:
+        x = x[:-1]  # the first meridian again
     if own is not None and own[1].size > 1 and own[1][0] > own[1][-1]:
         y = y[::-1]
     if own is not None and own[0].size > 1 and own[0][0] > own[0][-1]:
@@ -324,7 +328,8 @@ def points_target(layout: Layout, target_points: Any, to_crs: Any) -> Target:
         dim = found.space["xy"]
         system = _system_beside(layout, found, to_crs, "target_points")
         geometric = point_coordinates(found.label_values(dim), f"coordinate {dim!r}")
-        return _points(geometric, system, dim, found.label_values(dim), found.attributes(dim))
+        circle = circle_of(system, layout.is_longitude)
+        return _points(geometric, system, circle, dim, found.label_values(dim), found.attributes(dim))
     system = chosen_system(layout, to_crs)
     numbers, labels = _numbers_of(target_points)
     if labels is None and numbers.shape[1] == 3 and "z" not in layout.space:
@@ -332,7 +337,7 @@ def points_target(layout: Layout, target_points: Any, to_crs: Any) -> Target:
             f"target_points of shape {numbers.shape} have heights, and {layout.part.name!r} has no z axis: give two "
             "columns, or name the axis with interp(z=...)"
         )
-    return _points(numbers, system, "point", labels, {})
+    return _points(numbers, system, circle_of(system, layout.is_longitude), "point", labels, {})
 
 
 def point_coordinates(labels: Array, what: str) -> Floats:
@@ -361,6 +366,10 @@ def _numbers_of(target_points: Any) -> tuple[Floats, Array | None]:
     return numbers.astype(np.float64), None
 
 
-def _points(places: Floats, system: Any, dim: str, labels: Array | None, attrs: dict[str, Any]) -> Target:
+def _points(
+    places: Floats, system: Any, circle: float | None, dim: str, labels: Array | None, attrs: dict[str, Any]
+) -> Target:
     z = places[:, 2] if places.shape[1] == 3 else None
-    return Target("points", places[:, 0], places[:, 1], z, system, {"point": dim}, {"point": attrs}, labels)
+    x, y = ("x", "y") if circle is None else ("longitude", "latitude")
+    names = {"point": dim, "x": x, "y": y, "z": "z"}
+    return Target("points", places[:, 0], places[:, 1], z, system, names, {"point": attrs}, labels)
