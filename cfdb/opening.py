@@ -12,6 +12,7 @@ from cfdb.format.codecs import check_compression
 from cfdb.format.metadata import DATASET_TYPES, DatasetRecord
 from cfdb.format.names import DATASET_KEY
 from cfdb.model.dataset import Dataset, check_on_error
+from cfdb.model.history import history_of
 from cfdb.model.structure import Structure
 from cfdb.storage.booklet_store import BookletStore, translated
 from ebooklet import errors as foreign
@@ -49,6 +50,7 @@ def open_dataset(
     locking: bool = True,
     on_error: str = "rollback",
     masked: bool = True,
+    track_history: bool | None = None,
     **options: Any,
 ) -> Dataset:
     """Open a dataset in a local file.
@@ -76,6 +78,9 @@ def open_dataset(
         What becomes of changes since the last `sync` when an exception leaves the ``with`` block.
     masked : bool
         Whether cells that hold a declared fill value read as masked.
+    track_history : bool, optional
+        Whether every commit that changes something notes it in the attributes ``history`` and ``date_modified``, and a
+        new dataset ``date_created``. The choice is kept with the dataset; None is what was chosen before.
     **options
         ``timeout`` is `lock_timeout`; ``n_buckets`` and ``buffer_size`` are accepted and not needed.
 
@@ -114,12 +119,14 @@ def open_dataset(
         copy = WorkingCopy.open(path, flag, lock_timeout=lock_timeout, locking=locking)  # type: ignore[arg-type]
     try:
         store = _local_store(copy, allow_partial)
+        is_new = is_created(store, flag)
         structure = open_structure(store, flag, record)
+        history = history_of(structure, track_history, is_new=is_new)
     except BaseException:
         copy.close()
         raise
     reopen = (_open_for_reading, (str(path.absolute()), locking, masked)) if path is not None else None
-    return Dataset(structure, file_path=path, on_error=on_error, masked=masked, reopen=reopen)
+    return Dataset(structure, file_path=path, on_error=on_error, masked=masked, reopen=reopen, history=history)
 
 
 def _open_for_reading(path: str, locking: bool, masked: bool) -> Dataset:
@@ -138,6 +145,11 @@ def new_record(dataset_type: str, compression: str, compression_level: int | Non
     if isinstance(level, bool) or not isinstance(level, int) or not -50 <= level <= 22:
         raise ValueError(f"compression_level={compression_level!r}: give a whole number up to 22, or None")
     return DatasetRecord(dataset_type, name, compression_level)
+
+
+def is_created(store: Any, flag: str) -> bool:
+    """Tell whether opening with this flag makes a new dataset."""
+    return flag == "n" or not store.has([DATASET_KEY])[0]
 
 
 def open_structure(store: Any, flag: str, record: DatasetRecord) -> Structure:

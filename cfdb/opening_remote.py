@@ -6,7 +6,8 @@ from typing import Any
 
 from cfdb.model.dataset import check_on_error
 from cfdb.model.edataset import EDataset
-from cfdb.opening import check_flag, checked_options, new_record, open_structure
+from cfdb.model.history import history_of
+from cfdb.opening import check_flag, checked_options, is_created, new_record, open_structure
 from cfdb.storage.ebooklet_store import EBookletStore
 from ebooklet.opening import DEFAULT_CACHE, open_ebooklet
 
@@ -28,6 +29,7 @@ def open_edataset(
     cache: Any = DEFAULT_CACHE,
     on_error: str = "rollback",
     masked: bool = True,
+    track_history: bool | None = None,
     **options: Any,
 ) -> EDataset:
     """Open a dataset that lives in a bucket, with a local file in step.
@@ -56,7 +58,7 @@ def open_edataset(
         True: use only what is local; ``'auto'``: when the remote cannot be reached.
     cache : str, path or None
         Folder of local files that have no path; None keeps the dataset in memory.
-    on_error, masked
+    on_error, masked, track_history
         As in `open_dataset`.
     **options
         ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
@@ -104,7 +106,9 @@ def open_edataset(
     )
     store = EBookletStore(db)
     try:
+        is_new = is_created(store, flag)
         structure = open_structure(store, flag, record)
+        history = history_of(structure, track_history, is_new=is_new)
     except BaseException:
         store.close()
         raise
@@ -116,6 +120,7 @@ def open_edataset(
         on_error=on_error,
         masked=masked,
         reopen=reopen,
+        history=history,
         push_on_close=push_on_close,
     )
 

@@ -176,6 +176,21 @@ def chunk_key(variable_id: str, index: tuple[int, ...]) -> str:
     return f"{variable_id}/{'.'.join(map(str, index)) if index else 's'}"
 
 
+def owner_of(key: str) -> str | None:
+    """Give the identity of the variable that a chunk or attributes belong to; None for keys of other kinds.
+
+    Examples
+    --------
+    >>> owner_of("abcdefgh/3.-1"), owner_of("a/abcdefgh"), owner_of("v/temperature"), owner_of("a/.")
+    ('abcdefgh', 'abcdefgh', None, None)
+    """
+    chunk = parse_chunk_key(key)
+    if chunk is not None:
+        return chunk[0]
+    owner = key.removeprefix(ATTRIBUTES_PREFIX)
+    return owner if owner != key and is_id(owner) else None
+
+
 def parse_chunk_key(key: str) -> tuple[str, tuple[int, ...]] | None:
     """Split the key of a chunk into variable and index; None for keys of other kinds.
 

@@ -3,17 +3,20 @@
 import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from cfdb.format.names import owner_of
 from cfdb.model.changing import Changing
 from cfdb.model.coordinate import Coordinate
 from cfdb.model.data_variable import DataVariable
 from cfdb.model.groups import Group
+from cfdb.model.history import History
 from cfdb.model.labels import Labels, Reopen
 from cfdb.model.listing import Chosen
 from cfdb.model.structure import Member, Structure
 from cfdb.model.variable import Variable
 from cfdb.model.view import View
+from cfdb.storage.protocol import refuse_timestamp
 
 
 def build_variable(labels: Labels, member: Member) -> Variable:
@@ -40,6 +43,8 @@ class Dataset(Changing):
     ['lat', 't'] {'lat': 3} 2.0
     """
 
+    _has_remote: ClassVar[bool] = False
+
     def __init__(
         self,
         structure: Structure,
@@ -48,11 +53,13 @@ class Dataset(Changing):
         on_error: str = "rollback",
         masked: bool = True,
         reopen: Reopen | None = None,
+        history: History | None = None,
     ) -> None:
         check_on_error(on_error)
         super().__init__(Labels(structure, build_variable, masked, reopen))
         self.file_path = file_path
         self._on_error = on_error
+        self._history = history
 
     # what it is
 
@@ -96,9 +103,20 @@ class Dataset(Changing):
         self._structure.check_open()
         if not self._structure.store.writable:
             self._structure.check_writable()
+        self._commit()
+
+    def _commit(self) -> None:
         with self._structure.lock:  # nothing may grow in between: its values would be written without its length
+            if self._history is not None:
+                self._history.write()
             self._structure.flush()
             self._structure.store.commit()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take what is there for what the last commit left."""
+        if self._history is not None:
+            self._history.settle()
 
     def rollback(self) -> int:
         """Drop every change since the last `sync`; give their number."""
@@ -107,7 +125,54 @@ class Dataset(Changing):
         with structure.lock:
             dropped = structure.pending + structure.store.rollback()
             structure.reload()
+            self._settle()
         return dropped
+
+    def prune(self, timestamp: Any = None) -> int:
+        """Give back the room of values that were overwritten or deleted; everything so far becomes permanent.
+
+        The file is written anew beside the old one and takes its place as the last step: a crash leaves one of them
+        whole. It needs the room of both meanwhile. Readers that have it open keep reading the old one.
+
+        Parameters
+        ----------
+        timestamp : int, str or datetime, optional
+            Of a local file in step with a remote: copies of remote values that came before this moment go as well, and
+            are fetched again when they are touched.
+
+        Returns
+        -------
+        int
+            By how many bytes the file became smaller.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = ("x", np.random.default_rng(1).random(100_000))
+        ...     ds["u"] = ("x", np.zeros(100_000))
+        ...     del ds["t"]
+        ...     print(ds.prune() > 600_000)
+        True
+        """
+        self._structure.check_writable()
+        if not self._has_remote:
+            refuse_timestamp(self.name, timestamp)
+        with self._structure.lock:
+            self._structure.store.delete(self._orphans())
+            self.sync()
+            return self._structure.store.prune(timestamp)
+
+    def compact(self) -> Any:
+        """Do the same as `prune`; of a dataset in step with a remote it is the remote that is compacted."""
+        return self.prune()
+
+    def _orphans(self) -> list[str]:
+        """Find keys of chunks and attributes whose variable is gone."""
+        known = {member.id for member in self._structure.members.values()}
+        owners = ((key, owner_of(key)) for key in self._structure.store.keys(""))
+        return [key for key, owner in owners if owner is not None and owner not in known]
 
     def refresh(self) -> bool:
         """Move a dataset that is open for reading to the newest state; tell whether there was one."""
@@ -123,8 +188,7 @@ class Dataset(Changing):
             return
         try:
             if self._structure.store.writable:
-                self._structure.flush()
-                self._structure.store.commit()
+                self._commit()
         finally:
             self._structure.close()
 

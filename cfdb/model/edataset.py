@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from cfdb.format.names import attributes_key
 from cfdb.model.dataset import Dataset
+from cfdb.model.history import History
 from cfdb.model.labels import Reopen
 from cfdb.model.pending import Changes
 from cfdb.model.structure import Structure
@@ -32,6 +33,8 @@ class EDataset(Dataset):
     [1.5 2.5] 2
     """
 
+    _has_remote: ClassVar[bool] = True
+
     def __init__(
         self,
         structure: Structure,
@@ -41,9 +44,12 @@ class EDataset(Dataset):
         on_error: str = "rollback",
         masked: bool = True,
         reopen: Reopen | None = None,
+        history: History | None = None,
         push_on_close: bool = True,
     ) -> None:
-        super().__init__(structure, file_path=file_path, on_error=on_error, masked=masked, reopen=reopen)
+        super().__init__(
+            structure, file_path=file_path, on_error=on_error, masked=masked, reopen=reopen, history=history
+        )
         self._store = store
         self._push_on_close = push_on_close
 
@@ -133,6 +139,7 @@ class EDataset(Dataset):
             moved = self._store.pull(self._structure.describe)
             if moved:
                 self._structure.reload()
+                self._settle()
         return moved
 
     def refresh(self) -> bool:
@@ -156,6 +163,7 @@ class EDataset(Dataset):
             self.sync()
             dropped = self._store.db.discard(None if names is None else self._pending_keys(names))
             self._structure.reload()
+            self._settle()
         return dropped
 
     def _pending_keys(self, names: Sequence[str]) -> list[str]:
@@ -176,6 +184,7 @@ class EDataset(Dataset):
         with self._structure.lock:
             self._structure.flush()
             self._structure.reload()
+            self._settle()
 
     # the remote as a whole
 

@@ -8,6 +8,11 @@ from cfdb.storage.protocol import ChunkStore, ChunkWrite
 class Ledger:
     """Records on their way into the store; one that is changed again is written once.
 
+    Attributes
+    ----------
+    touched : set of str
+        Keys of everything that was changed since the last `settle`, in the store or not.
+
     Examples
     --------
     >>> ledger = Ledger()
@@ -20,6 +25,7 @@ class Ledger:
     def __init__(self) -> None:
         self._dirty: dict[str, Callable[[], bytes]] = {}
         self._removed: set[str] = set()
+        self.touched: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._dirty) + len(self._removed)
@@ -31,12 +37,14 @@ class Ledger:
     def mark(self, key: str, encode: Callable[[], bytes]) -> None:
         """Remember to write a record; `encode` gives it when the time comes."""
         self._removed.discard(key)
+        self.touched.add(key)
         self._dirty[key] = encode
 
     def forget(self, key: str) -> None:
         """Remember to delete a record."""
         self._dirty.pop(key, None)
         self._removed.add(key)
+        self.touched.add(key)
 
     def clear(self) -> None:
         """Drop everything."""

@@ -103,6 +103,7 @@ class Records:
         self._members: dict[str, Member] = {}
         self._closed = False
         self._revision = 0
+        self._reloads = 0
         self._attributes: dict[str | None, dict[str, Any]] = {}
         self._attribute_features: dict[str | None, Features] = {}
         self._declared: set[str] = set()
@@ -147,6 +148,20 @@ class Records:
         return tuple(sorted(map(str, map(group_of, self._declared))))
 
     @property
+    def reloads(self) -> int:
+        """How often the records were read anew; each time the version of every variable grows by one."""
+        return self._reloads
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Keys of the records that were changed since the last `settle`."""
+        return frozenset(self._ledger.touched)
+
+    def settle(self) -> None:
+        """Begin to note changed records anew: after a commit."""
+        self._ledger.touched.clear()
+
+    @property
     def closed(self) -> bool:
         """Whether the dataset was closed."""
         return self._closed
@@ -185,6 +200,7 @@ class Records:
         """Read the records again, after a rollback or a refresh; forget what was not written."""
         with self.lock:
             self._ledger.clear()
+            self._reloads += 1
             self._guarded.clear()
             data = self.store.get(DATASET_KEY)
             if data is not None:

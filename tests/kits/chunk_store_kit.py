@@ -138,6 +138,22 @@ class ChunkStoreKit:
         assert store.stored("v/") == Stored(3, 9 + 18 + 3, 3, 9 + 18 + 3)
         assert store.stored("missing/") == Stored(0, 0, 0, 0)
 
+    def test_pruning_keeps_every_value_and_loses_what_is_gone(self, store: ChunkStore) -> None:
+        store.set_many([write(f"v/{number}", bytes([number]) * 50_000, note=b"n") for number in range(8)])
+        store.commit()
+        store.set_many([write("v/0", b"new", note=b"m", tail=b"T" * 32), write("w/0", b"not committed yet")])
+        store.delete([f"v/{number}" for number in range(1, 6)])
+        freed = store.prune()
+        assert freed == 0 or freed > 6 * 49_000
+        assert sorted(store.keys("")) == ["v/0", "v/6", "v/7", "w/0"]
+        assert store.get_many(["v/0", "v/6", "v/1", "w/0"]) == [b"new", bytes([6]) * 50_000, None, b"not committed yet"]
+        assert store.notes(["v/0", "v/7"]) == [b"m", b"n"]
+        assert store.rollback() == 0
+        store.set_many([write("v/1", b"again")])
+        store.commit()
+        assert store.get("v/1") == b"again"
+        assert 0 <= store.prune() < 10_000
+
     def test_guards_are_accepted(self, store: ChunkStore) -> None:
         store.guard("abcdefgh/", ["v/temperature", "d/time"])
 
