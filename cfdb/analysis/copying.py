@@ -36,7 +36,7 @@ def copy_dataset(
     max_mem, chunk_shape = said.pop("max_mem", 2**29), said.pop("chunk_shape", None)
     compression, level = said.get("compression"), said.get("compression_level")
     plan = plan_replica(source, include, exclude, chunk_shape, compression, level)
-    with new_file(file_path, source.name if isinstance(source, Dataset) else None, said, plan) as made:
+    with new_file(file_path, [source], {**plan.options, **said}) as made:
         fill_replica(source, made.dataset, plan, max_mem, progress)
     return made.dataset
 
@@ -167,7 +167,7 @@ class Made:
 
 @contextmanager
 def new_file(
-    file_path: str | os.PathLike[str] | None, source_name: str | None, options: dict[str, Any], plan: Replica | None
+    file_path: str | os.PathLike[str] | None, sources: Sequence[Reading], options: dict[str, Any]
 ) -> Iterator[Made]:
     """Make a dataset in a new file, which takes its name only when it is complete; after an error there is none.
 
@@ -175,53 +175,43 @@ def new_file(
     ----------
     file_path : str, path or None
         Where it is to be; None is memory.
-    source_name : str, optional
-        File that must not be replaced.
+    sources : sequence of Reading
+        What it is made of: their files are not replaced.
     options : dict
         Of `cfdb.open_dataset`, and ``overwrite``.
-    plan : Replica, optional
-        Gives options that are not named.
     """
-    said = {**({} if plan is None else plan.options), **options}
+    said = dict(options)
     flag, overwrite = said.pop("flag", None), said.pop("overwrite", False)
     if flag not in (None, "n"):
         raise ValueError(f"flag={flag!r}: a copy is a new file; flag='n' or overwrite=True replaces one that exists")
     opening = door("open_dataset")
-    if file_path is None:
-        made = Made(opening(None, "n", **said))
-        try:
-            yield made
-        except BaseException:
-            _discard(made.dataset)
-            raise
-        return
-    path = Path(file_path)
-    _check_target(path, source_name, overwrite or flag == "n")
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    path = None if file_path is None else Path(file_path)
+    scratch = None
+    if path is not None:
+        _check_target(path, [source._labels.structure.store.name for source in sources], overwrite or flag == "n")
+        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     made = Made(opening(scratch, "n", **said))
     try:
         yield made
+        if path is None or scratch is None:
+            return
         made.dataset.close()
         os.replace(scratch, path)
     except BaseException:
-        _discard(made.dataset)
-        scratch.unlink(missing_ok=True)
+        made.dataset._structure.close()
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
         raise
     kept = {name: said[name] for name in ("lock_timeout", "locking", "on_error", "masked") if name in said}
     made.dataset = opening(path, "w", **kept)
 
 
-def _check_target(path: Path, source_name: str | None, replace: bool) -> None:
+def _check_target(path: Path, sources: Sequence[str], replace: bool) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot create {path}: there is no folder {path.parent}")
     if not path.exists():
         return
-    if source_name is not None and os.path.exists(source_name) and os.path.samefile(path, source_name):
+    if any(os.path.exists(name) and os.path.samefile(path, name) for name in sources):
         raise ValueError(f"{path} is the dataset that is to be copied: choose another file")
     if not replace or path.is_dir():
         raise FileExistsError(f"{path} exists already: choose another name, or replace it with overwrite=True")
-
-
-def _discard(dataset: Dataset) -> None:
-    """Close a dataset without keeping what was written."""
-    dataset._structure.close()

@@ -88,7 +88,7 @@ def plan_growth(target: Changing, bundles: Sequence[Bundle], dim: str) -> Grown:
         identify=coordinate._codec.identities,
     )
     found = iter(union.positions)
-    positions = []
+    positions: list[Integers | None] = []
     for bundle, array in zip(bundles, arrays, strict=True):
         if array is not None:
             positions.append(next(found))

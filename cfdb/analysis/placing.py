@@ -182,15 +182,17 @@ class Placing:
         """Read a block as cells of the target, and say which of them are missing whatever their value."""
         own, pipeline = self._own(block), self.target._array.pipeline
         part = self.item.part
+        cells: Array
+        missing: Mask
         if part is not None and part._array.pipeline.dtype == pipeline.dtype and _same_fill(part, self.target):
             origin = part._selected().take(own)
-            cells: Array = origin.to_result(part._array.read_cells(origin))
-            missing: Mask = np.zeros(cells.shape, bool)
+            cells = origin.to_result(part._array.read_cells(origin))
+            missing = np.zeros(cells.shape, bool)
             for slices, key in () if has_missing(pipeline) else part._array.pieces(origin):
                 missing[slices] = not part._array.is_written(key)
         else:
             cells, masked = self._encoded(self.item.read(own))
-            missing = np.array(np.broadcast_to(masked, cells.shape))
+            missing = np.full(cells.shape, masked, bool)
         return cells.transpose(self._order()), missing.transpose(self._order())
 
     def _encoded(self, values: Array) -> tuple[Array, Any]:
@@ -198,7 +200,7 @@ class Placing:
         codec, pipeline = self.target._codec, self.target._array.pipeline
         masked: Any = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else False
         if masked is not False and not has_missing(pipeline) and self.rule != "replace":
-            values = values.data
+            values = np.ma.getdata(values)
         try:
             return np.asarray(pipeline.to_cells(codec.encode(values))), masked
         except EncodingError as error:
