@@ -12,7 +12,7 @@ from cfdb.format.codecs import check_compression
 from cfdb.format.metadata import DATASET_TYPES, DatasetRecord
 from cfdb.format.names import DATASET_KEY
 from cfdb.model.dataset import Dataset, check_on_error
-from cfdb.model.history import history_of
+from cfdb.model.history import check_history, history_of
 from cfdb.model.structure import Structure
 from cfdb.storage.booklet_store import BookletStore, translated
 from ebooklet import errors as foreign
@@ -109,6 +109,7 @@ def open_dataset(
     check_flag(flag, options)
     lock_timeout = checked_options(options, lock_timeout, "open_dataset")
     check_on_error(on_error)
+    check_history(track_history)
     record = new_record(dataset_type, compression, compression_level)
     if isinstance(file_path, str) and "://" in file_path:
         raise ValueError(f"{file_path!r} is a remote: open it with cfdb.open_edataset({file_path!r}, ...)")

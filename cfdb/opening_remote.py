@@ -6,7 +6,7 @@ from typing import Any
 
 from cfdb.model.dataset import check_on_error
 from cfdb.model.edataset import EDataset
-from cfdb.model.history import history_of
+from cfdb.model.history import check_history, history_of
 from cfdb.opening import check_flag, checked_options, is_created, new_record, open_structure
 from cfdb.storage.ebooklet_store import EBookletStore
 from ebooklet.opening import DEFAULT_CACHE, open_ebooklet
@@ -90,6 +90,7 @@ def open_edataset(
     check_flag(flag, options)
     lock_timeout = checked_options(options, lock_timeout, "open_edataset")
     check_on_error(on_error)
+    check_history(track_history)
     record = new_record(dataset_type, compression, compression_level)
     path = None if file_path is None else Path(file_path)
     db = open_ebooklet(

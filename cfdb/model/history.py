@@ -112,6 +112,12 @@ def _renamed(before: Mapping[str, _Seen], now: Mapping[str, str]) -> Iterator[st
     yield from _named("renamed", (f"{old} to {new}" for old, new in pairs))
 
 
+def check_history(wanted: bool | None) -> None:
+    """Refuse what cannot be said about keeping a history."""
+    if wanted is not None and not isinstance(wanted, bool):
+        raise TypeError(f"track_history={wanted!r}: give True, False or None")
+
+
 def history_of(structure: Structure, wanted: bool | None, *, is_new: bool = False) -> History | None:
     """Give the history of a dataset that keeps one, or is told to; the choice is kept with the dataset.
 
@@ -127,8 +133,6 @@ def history_of(structure: Structure, wanted: bool | None, *, is_new: bool = Fals
     options = structure.dataset.options
     if not structure.writable:
         return None
-    if wanted is not None and not isinstance(wanted, bool):
-        raise TypeError(f"track_history={wanted!r}: give True, False or None")
     chosen = bool(options.get(OPTION)) if wanted is None else wanted
     if chosen != bool(options.get(OPTION)):
         structure.set_dataset(replace(structure.dataset, options={**options, OPTION: chosen}))
