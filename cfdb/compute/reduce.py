@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.reduce_blocks import AxisCut, Limits, Picked, boxes, cut_blocks, positions_of
+from cfdb.compute.reduce_blocks import AxisCut, Chunked, Limits, Picked, boxes, cut_blocks, positions_of
 from cfdb.compute.reduce_extremes import Place
 from cfdb.compute.reduce_values import Block, Mask, Reducer, State, split, with_missing
 from cfdb.compute.source import Box, Source
@@ -139,16 +139,26 @@ def _budget(task: Reduction, reducer: Reducer) -> _Budget:
             f"the result of reducing {task.source.name!r} has {results:,} values, more than max_mem={task.max_mem:,} "
             "bytes hold: reduce along more dimensions, select less, or raise max_mem"
         )
-    cost = 2 * task.source.itemsize + reducer.work_bytes + reducer.state_bytes + 1
     whole = state <= left // 2
     room = left - state if whole else left // 2
     groups = prod(len(members) for members in task.groups.values())
     threads = 0 if prod(task.source.shape) < _FEW else get_options().threads
-    chunk = task.source.chunk_nbytes // max(1, task.source.itemsize)
+    chunk, share = _chunk_cells(task)
+    value = 2 * task.source.itemsize + reducer.work_bytes + 1
+    cost = value + -(-reducer.state_bytes // share)
     ahead = next((n for n in (threads, 1) if n and room // (cost * (n + 2)) >= chunk), 0)
-    cells = max(1, room // (cost * (ahead + 2 if ahead else 1)))
+    cells = room // (cost * (ahead + 2 if ahead else 1))
+    if cells < chunk:  # parts of chunks may give as many results as they have cells
+        cells = max(1, room // (value + reducer.state_bytes))
     most = cells if whole else max(1, (left // 2) // (2 * reducer.state_bytes * groups))
     return _Budget(Limits(cells, min(cells, most)), whole, ahead)
+
+
+def _chunk_cells(task: Reduction) -> tuple[int, int]:
+    """Give the cells of a chunk, and how many of them at least go into one result."""
+    lengths = [Chunked.of(task.source, axis).largest for axis in range(len(task.source.shape))]
+    groups = prod(min(lengths[axis], len(members)) for axis, members in task.groups.items())
+    return prod(lengths), max(1, prod(lengths[axis] for axis in task.axes) // groups)
 
 
 def _only(cuts: Sequence[AxisCut], axes: Sequence[int]) -> list[AxisCut]:
