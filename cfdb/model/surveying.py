@@ -103,6 +103,8 @@ class Surveying(Listing):
     def storage_report(self) -> Any:
         """Tell where the bytes are: by variable, stored and decoded, how well they are compressed, what can be saved.
 
+        Records and the table of the file answer; no chunk is read. Of a part, the chunks that it touches count.
+
         Returns
         -------
         StorageReport
