@@ -52,12 +52,9 @@ class LazyArray(BackendArray):
         self.shape = part.shape
 
     def __getitem__(self, key: "indexing.ExplicitIndexer") -> Array:
-        if isinstance(key, indexing.VectorizedIndexer) and all(isinstance(each, np.ndarray) for each in key.tuple):
-            return self._presented(self._part.vindex.gather(key.tuple))
-        found: Array = indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, lambda inner: self._presented(self._part[inner].read())
-        )
-        return found
+        part = self._part
+        vectorized = isinstance(key, indexing.VectorizedIndexer)
+        return self._presented(part.vindex.gather(key.tuple) if vectorized else part[key.tuple].read())
 
     def _presented(self, values: Array) -> Array:
         return values_of(self._part)[1](values)
@@ -96,9 +93,11 @@ def dataset_to_xarray(dataset: Reading) -> "xr.Dataset":
             members.setdefault(index.path, index)
     parts = {name: dataset._object(member) for name, member in members.items()}
     names = _leaves([*parts, *(dim for part in parts.values() for dim in part.dims)])
+    attrs = dict(dataset.attrs.data)
+    further = str(attrs.pop("coordinates", "")).split()  # as xarray writes coordinates that no variable names
     coords = {name for name, part in parts.items() if name not in own or part.role in _COORDINATE_ROLES}
-    found = _dataset(parts, names, coords)
-    found.attrs = dict(dataset.attrs.data)
+    found = _dataset(parts, names, coords.union(name for name in further if name in parts))
+    found.attrs = attrs
     unlimited = {names[name] for name, dim in structure.dims.items() if dim.record.unlimited and name in names}
     if unlimited:
         found.encoding["unlimited_dims"] = unlimited
