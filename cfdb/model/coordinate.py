@@ -107,17 +107,13 @@ class Coordinate(Variable):
         """
         with self._labels.structure.lock:
             new, present = self._prepared(data)
-            edge = present[-1] if present.size else None
-            labels = continued(self.name, edge, new, self.step, before=False, dtype=self.dtype)
-            self._grow(present.size, labels if labels is new else stored_labels(self, labels), present)
+            self._grow(present.size, self._continued(new, present, before=False))
 
     def prepend(self, data: Any) -> None:
         """Add labels before the first one; with an enforced step a gap is filled. Errors as of `append`."""
         with self._labels.structure.lock:
             new, present = self._prepared(data)
-            edge = present[0] if present.size else None
-            labels = continued(self.name, edge, new, self.step, before=True, dtype=self.dtype)
-            self._grow(0, labels if labels is new else stored_labels(self, labels), present)
+            self._grow(0, self._continued(new, present, before=True))
 
     def insert(self, at: int, data: Any) -> None:
         """Add labels so that the first of them gets position `at`; nothing that is stored moves."""
@@ -127,7 +123,7 @@ class Coordinate(Variable):
                 raise SelectionError(f"cannot insert at {at}: coordinate {self.name!r} has {present.size} labels")
             if self.step is not None:
                 raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: labels cannot be inserted")
-            self._grow(at + present.size if at < 0 else at, new, present)
+            self._grow(at + present.size if at < 0 else at, new)
 
     def drop(self, labels: Any) -> None:
         """Remove labels, and everything stored at them."""
@@ -163,10 +159,20 @@ class Coordinate(Variable):
         check_labels(self.name, *map(self._codec.identities, (new, present)))
         return new, present
 
-    def _grow(self, at: int, labels: Array, present: Array) -> None:
+    def _continued(self, new: Array, present: Array, *, before: bool) -> Array:
+        """Give new labels with those that close the gap which an enforced step leaves."""
+        edge = present[0 if before else -1] if present.size else None
+        labels = continued(self.name, edge, new, self.step, before=before, dtype=self.dtype)
+        if labels is new:
+            return new
+        labels = stored_labels(self, labels)
+        check_labels(self.name, labels, present)
+        return labels
+
+    def _grow(self, at: int, labels: Array) -> None:
         if not labels.size:
             return
-        check_labels(self.name, *map(self._codec.identities, (labels, present)))
+        values, added = self.values, self._codec.present(labels, False)
         structure = self._labels.structure
         with structure.lock:
             before = self._dim.record
@@ -178,8 +184,7 @@ class Coordinate(Variable):
                 structure.set_dimension(self._dim, before)
                 raise
             self._member.version += 1
-            joined = self._codec.present(np.concatenate([present[:at], labels, present[at:]]), False)
-            self._labels.remember(self._member, joined)
+            self._labels.remember(self._member, np.concatenate([values[:at], added, values[at:]]))
 
     def _shrink(self, slots: Slots) -> None:
         self._labels.check_writable(self._member)

@@ -70,6 +70,17 @@ def test_gaps_are_filled_to_the_regular_grid(dtype: Any, first: int, size: int, 
         assert lat.read().tolist() == lat.values.tolist()  # what is stored is what is remembered
 
 
+def test_a_step_bears_the_rounding_of_its_labels_and_no_more(ds: Any) -> None:
+    packed = cfdb.dtypes.dtype("float64", 2, -90, 90)
+    lat = ds.create.coord.generic("lat", np.arange(25) / 12, packed, step=True)
+    assert lat.step == 1 / 12
+    lat.append(np.arange(30, 34) / 12)
+    assert np.abs(lat.values - np.arange(34) / 12).max() < 0.0051
+    with pytest.raises(CoordinateError, match="does not follow"):
+        ds.create.coord.generic("y", [0.0, 0.08, 0.2], packed, step=1 / 12)
+    assert ds.create.coord.generic("z", [0.0, 0.08, 0.2], packed, step=True).step is None
+
+
 def test_a_filled_label_is_decimal_as_its_neighbours(ds: Any) -> None:
     x = ds.create.coord.generic("x", [0.1, 0.2, 0.3], step=True)
     x.append([0.9])
