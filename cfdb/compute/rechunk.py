@@ -29,7 +29,7 @@ def plan_source(source: Source, lengths: Sequence[int], max_mem: int) -> Rechunk
 def suits_workers(source: Source, lengths: Sequence[int], max_mem: int) -> bool:
     """Tell whether blocks can be read each by itself without decoding many chunks over and over."""
     plan = plan_source(source, lengths, max_mem)
-    singly = prod(sum(each.chunks(number, number + 1) for number in range(len(each))) for each in plan.parts)
+    singly = prod(each.chunks_singly() for each in plan.parts)
     return singly <= 2 * plan.n_reads
 
 

@@ -124,11 +124,13 @@ class Iterating(Part):
 
     def _stored_chunks(self, decoded: bool, include_data: bool, prefetch: bool, masked: bool | None) -> Iterator[Any]:
         selection = self._selected()
+        boxes = (slices for slices, _ in self._array.pieces(selection))
+        if None in selection.layout:
+            boxes = (_placed(slices, selection) for slices in boxes)
         if not include_data:
-            return (_placed(slices, selection) for slices, _ in self._array.pieces(selection))
+            return boxes
         if not prefetch:
             source = self._described(decoded, masked)
-            boxes = (_placed(slices, selection) for slices, _ in self._array.pieces(selection))
             return ((box, source.read(box)) for box in boxes)
         parts = (self._array if decoded else self._array.codes()).iterate(selection)
         mask = self._labels.masked if masked is None else masked

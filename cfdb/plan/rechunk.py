@@ -39,38 +39,52 @@ class AxisParts:
         Positions at which another chunk begins.
     members : tuple of Range or Positions
         The positions of every block along the axis.
-    tiles : bool
-        Whether the blocks follow each other without gaps.
+    edges : ndarray of int, optional
+        Where the blocks begin, and where the last ends; None when they do not follow each other.
     """
 
     size: int
     breaks: Integers
     members: tuple[Axis, ...]
-    tiles: bool
+    edges: Integers | None = None
 
     @classmethod
     def of(cls, breaks: Integers, size: int, members: Sequence[Axis]) -> "AxisParts":
         """Look at the blocks of an axis."""
-        tiles = all(isinstance(each, Range) and each.step == 1 for each in members) and all(
-            left.start + left.count == right.start  # type: ignore[union-attr]
-            for left, right in pairwise(members)
-        )
-        return cls(size, breaks, tuple(members), tiles)
+        ranges = [each for each in members if isinstance(each, Range) and each.step == 1]
+        follow = len(ranges) == len(members) and all(a.start + a.count == b.start for a, b in pairwise(ranges))
+        if not ranges or not follow:
+            return cls(size, breaks, tuple(members))
+        edges = np.array([*(each.start for each in ranges), ranges[-1].start + ranges[-1].count], np.int64)
+        return cls(size, breaks, tuple(members), edges)
 
     @classmethod
     def regular(cls, breaks: Integers, size: int, length: int) -> "AxisParts":
         """Cut an axis into pieces of one length; the last one is what is left."""
-        return cls(
-            size, breaks, tuple(Range(start, min(length, size - start)) for start in range(0, size, length)), True
-        )
+        starts = range(0, size, length)
+        edges = np.append(np.arange(0, size, length), size) if size else None
+        return cls(size, breaks, tuple(Range(start, min(length, size - start)) for start in starts), edges)
 
     def __len__(self) -> int:
         return len(self.members)
 
     @property
+    def tiles(self) -> bool:
+        """Whether the blocks follow each other without gaps."""
+        return self.edges is not None
+
+    @property
+    def lengths(self) -> Integers:
+        """Number of positions of every block."""
+        if self.edges is not None:
+            lengths: Integers = np.diff(self.edges)
+            return lengths
+        return np.array([len(each) for each in self.members], np.int64)
+
+    @property
     def longest(self) -> int:
         """Most positions of a block."""
-        return max((len(each) for each in self.members), default=0)
+        return int(self.lengths.max(initial=0))
 
     @property
     def longest_chunk(self) -> int:
@@ -79,28 +93,38 @@ class AxisParts:
 
     def cells(self, first: int, stop: int) -> int:
         """Count the positions of consecutive blocks."""
+        if self.edges is not None:
+            return int(self.edges[stop] - self.edges[first])
         return sum(len(each) for each in self.members[first:stop])
 
     def chunks(self, first: int, stop: int) -> int:
         """Count the chunks that consecutive blocks touch."""
-        if self.tiles:
-            begin, end = self.span(first, stop)
-            return int(np.searchsorted(self.breaks, end) - np.searchsorted(self.breaks, begin, "right") + 1)
+        if self.edges is not None:
+            return int(self._touched(self.edges[[first]], self.edges[[stop]])[0])
         positions = np.concatenate([each.positions() for each in self.members[first:stop]])
         return int(np.unique(np.searchsorted(self.breaks, positions, "right")).size)
 
+    def chunks_singly(self) -> int:
+        """Count the chunks that the blocks touch, each for every block that does."""
+        if self.edges is not None:
+            return int(self._touched(self.edges[:-1], self.edges[1:]).sum())
+        return sum(self.chunks(number, number + 1) for number in range(len(self)))
+
+    def _touched(self, begins: Integers, ends: Integers) -> Integers:
+        found: Integers = np.searchsorted(self.breaks, ends) - np.searchsorted(self.breaks, begins, "right") + 1
+        return found
+
     def span(self, first: int, stop: int) -> tuple[int, int]:
         """Give the first position of blocks that follow each other, and the one behind the last."""
-        last = self.members[stop - 1]
-        assert isinstance(last, Range)
-        return int(self.members[first].positions()[0]), last.start + last.count
+        assert self.edges is not None
+        return int(self.edges[first]), int(self.edges[stop])
 
     def cover(self, first: int, stop: int) -> tuple[Picked, list[Picked]]:
         """Give the positions of consecutive blocks together, and where each of them lies among these."""
-        if self.tiles:
+        if self.edges is not None:
             begin, end = self.span(first, stop)
-            parts = [each for each in self.members[first:stop] if isinstance(each, Range)]
-            places: list[Picked] = [slice(each.start - begin, each.start - begin + each.count, 1) for each in parts]
+            cuts = (self.edges[first : stop + 1] - begin).tolist()
+            places: list[Picked] = [slice(low, high, 1) for low, high in pairwise(cuts)]
             return slice(begin, end, 1), places
         if stop == first + 1:
             only = self.members[first]
@@ -230,7 +254,7 @@ def plan_rechunk(parts: Sequence[AxisParts], itemsize: int, max_mem: int) -> Rec
     most = max(max_mem, 2 * block + chunk)
     costs = _Costs(every, itemsize, 2 * block)
     found = [costs.one_by_one()]
-    for limit in {min(most, 2 * block + ENOUGH_BYTES), most}:
+    for limit in _limits(2 * block + ENOUGH_BYTES, most):
         for axis, along in enumerate(every):
             room = (limit - 2 * block) // costs.slab(axis)
             for batches, carries in ((_carrying(along, room), True), (_separate(along, room), False)):
@@ -240,6 +264,14 @@ def plan_rechunk(parts: Sequence[AxisParts], itemsize: int, max_mem: int) -> Rec
     return min(found, key=lambda plan: (plan.n_reads, max(plan.nbytes, little), -plan.nbytes))
 
 
+def _limits(first: int, most: int) -> Iterator[int]:
+    """Give budgets to try, each double the one before."""
+    while first < most:
+        yield first
+        first *= 2
+    yield most
+
+
 class _Costs:
     """Weighs ways of reading blocks against each other."""
 
@@ -247,7 +279,7 @@ class _Costs:
         self._parts = parts
         self._itemsize = itemsize
         self._held = held
-        self._singly = [sum(each.chunks(number, number + 1) for number in range(len(each))) for each in parts]
+        self._singly = [each.chunks_singly() for each in parts]
         self._whole = [each.chunks(0, len(each)) for each in parts]
 
     def slab(self, axis: int) -> int:
@@ -279,11 +311,11 @@ def _carrying(along: AxisParts, room: int) -> tuple[Batch, ...]:
     if not along.tiles:
         return ()
     low, high = along.span(0, len(along))
+    stops = along.lengths.cumsum() + low
     ends = np.append(along.breaks[(along.breaks > low) & (along.breaks < high)], high)
-    stops = np.array([along.span(number, number + 1)[1] for number in range(len(along))], np.int64)
     batches, first, begin = [], 0, low
     while first < len(along):
-        start = int(along.members[first].positions()[0])
+        start = along.span(first, first + 1)[0]
         number = int(np.searchsorted(ends, start + room, "right")) - 1
         end = int(ends[number]) if number >= 0 else begin
         stop = int(np.searchsorted(stops, end, "right"))
@@ -298,7 +330,7 @@ def _separate(along: AxisParts, room: int) -> tuple[Batch, ...]:
     """Batch blocks as far as there is room; nothing when there is none for one of them."""
     if along.longest > room:
         return ()
-    stops = np.cumsum([len(each) for each in along.members])
+    stops = along.lengths.cumsum()
     batches, first = [], 0
     while first < len(along):
         before = int(stops[first - 1]) if first else 0
