@@ -149,11 +149,12 @@ def test_places_are_those_of_numpy(case: Any) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    steps=st.lists(st.sampled_from(["append", "prepend", "write"]), min_size=1, max_size=4), length=st.integers(1, 5)
+    steps=st.lists(st.sampled_from(["append", "prepend", "insert", "drop", "write"]), min_size=1, max_size=5),
+    length=st.integers(1, 5),
 )
-def test_arrays_that_grew_at_both_ends_are_reduced(steps: list[str], length: int) -> None:
+def test_arrays_that_grew_and_shrank_are_reduced(steps: list[str], length: int) -> None:
     with cfdb.open_dataset(None, "n") as ds:
-        x = ds.create.coord.generic("x", data=np.arange(3), dtype="i8", step=False, chunk_shape=(2,))
+        x = ds.create.coord.generic("x", data=np.arange(6), dtype="i8", step=False, chunk_shape=(2,))
         ds.create.coord.generic("y", data=np.arange(4), step=False)
         v = ds.create.data_var.generic("v", ("x", "y"), "f4", chunk_shape=(length, 3))
         for number, step in enumerate(steps):
@@ -162,6 +163,10 @@ def test_arrays_that_grew_at_both_ends_are_reduced(steps: list[str], length: int
                 x.append(labels[-1] + 1 + np.arange(2))
             elif step == "prepend":
                 x.prepend(labels[0] - 2 + np.arange(2))
+            elif step == "insert":
+                x.insert(len(labels) // 2, np.array([1000 + 2 * number, 1001 + 2 * number]))
+            elif step == "drop":
+                x.drop(labels[1:3])
             else:
                 v[number % 3 :: 2] = number + 0.5
         values = v.read().astype("f8")
