@@ -142,7 +142,11 @@ class Creator:
 
 
 class CoordinateCreator:
-    """Creates coordinates; templates are methods named after them (`lat`, `lon`, `time`, ...)."""
+    """Creates coordinates; templates are methods named after them (`lat`, `lon`, `time`, ...).
+
+    A template gives its axis to the first coordinate of a dataset that is created by it or another of the same axis;
+    those that follow (soil `depth` beside `pressure`) and auxiliary ones have none, unless ``axis=`` says so.
+    """
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
@@ -246,7 +250,8 @@ class CoordinateCreator:
             called = options.pop("name", template.name)
             options.setdefault("dtype", _type_for(template, data, options))
             own = options.get("dims") is None or as_names(options["dims"]) == (called,)
-            axis = check_axis(options.pop("axis", template.axis if own else None))
+            free = own and owner_of_axis(self._labels.structure, template.axis) is None
+            axis = check_axis(options.pop("axis", template.axis if free else None))
             attrs = {**template.attrs, "axis": axis.upper()} if axis else dict(template.attrs)
             if axis is None:
                 attrs.pop("axis", None)

@@ -216,7 +216,9 @@ class TestAxis:
 
     def test_of_a_template_gives_way(self, ds: Any) -> None:
         ds.create.coord.forecast_reference_time(HOURS)
-        time = ds.create.coord.time(HOURS, axis=None)
+        time = ds.create.coord.time(HOURS)
+        with pytest.raises(CoordinateError, match="is the axis of 'forecast_reference_time' already"):
+            ds.create.coord.time(HOURS, axis="t", name="t")
         assert (time.axis, "axis" in time.attrs, ds.axes) == (None, False, {"t": "forecast_reference_time"})
         valid = np.arange("2020-01-01", "2020-01-09", dtype="M8[D]").reshape(4, 2)
         two = ds.create.coord.time(valid, dims=("forecast_reference_time", "lead"), name="valid_time")
