@@ -115,7 +115,7 @@ def _check_variable(name: str, one: Part, where: str, other: Part, there: str) -
             "copy one of them into a variable of the other's type first"
         )
     axes = [one._member.record.axis, other._member.record.axis]
-    if axes[0] != axes[1]:
+    if None not in axes and axes[0] != axes[1]:
         raise CoordinateError(f"{name!r} has axis={axes[0]!r} in {where} and axis={axes[1]!r} in {there}")
 
 

@@ -38,13 +38,13 @@ def blocks_of_selection(array: ChunkedArray, selection: Selection, max_mem: int)
     breaks = [
         np.zeros(1, np.int64)
         if axis is None
-        else _breaks(selection.axes[axis], grid.axes[axis], grid.chunk_shape[axis])
+        else breaks_along(selection.axes[axis], grid.axes[axis], grid.chunk_shape[axis])
         for axis in selection.layout
     ]
     return cut(selection.shape, breaks, array.dtype.itemsize, max_mem // COPIES)
 
 
-def _breaks(axis: Axis, slots: Slots, length: int) -> Integers:
+def breaks_along(axis: Axis, slots: Slots, length: int) -> Integers:
     """Give the positions along one axis at which another chunk begins; few, however long the axis."""
     if isinstance(axis, Range) and axis.step == 1:
         found = [np.empty(0, np.int64)]

@@ -17,7 +17,8 @@ from cfdb.model.changing import Changing
 from cfdb.model.coordinate import Coordinate, stored_labels
 from cfdb.model.growth import check_labels
 from cfdb.model.making import Request, create_variable, typed
-from cfdb.plan.indexing import Positions, select_axes
+from cfdb.plan.axis import as_slice
+from cfdb.plan.indexing import Axis, Positions, Range, select_axes
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
@@ -35,14 +36,14 @@ class Grown:
         Its length before.
     union : Union or None
         Its labels; None when positions count because it has none.
-    positions : tuple of (ndarray or None)
+    positions : tuple of (Range or Positions or None)
         Where the positions of every bundle lie; None for a bundle that does not have the dimension.
     """
 
     dim: str
     before: int
     union: Union | None
-    positions: tuple[Integers | None, ...]
+    positions: tuple[Axis | None, ...]
 
     @property
     def added(self) -> int:
@@ -50,11 +51,11 @@ class Grown:
         return 0 if self.union is None else self.union.added
 
     @property
-    def old(self) -> Integers:
+    def old(self) -> Axis:
         """Where the positions lie that were there before."""
-        return np.arange(self.before) if self.union is None else self.union.old
+        return Range(0, self.before) if self.union is None else as_axis(self.union.old)
 
-    def positions_of(self, number: int) -> Integers:
+    def positions_of(self, number: int) -> Axis:
         """Give where the positions of one bundle lie, which has the dimension."""
         found = self.positions[number]
         assert found is not None
@@ -64,7 +65,7 @@ class Grown:
     def is_same(self) -> bool:
         """Whether all bundles that have the dimension have the same labels, and all of them."""
         size = self.before + self.added
-        return all(found is None or found.size == size for found in self.positions)
+        return all(found is None or len(found) == size for found in self.positions)
 
 
 def plan_growth(target: Changing, bundles: Sequence[Bundle], dim: str) -> Grown:
@@ -88,17 +89,17 @@ def plan_growth(target: Changing, bundles: Sequence[Bundle], dim: str) -> Grown:
         identify=coordinate._codec.identities,
     )
     found = iter(union.positions)
-    positions: list[Integers | None] = []
+    positions: list[Axis | None] = []
     for bundle, array in zip(bundles, arrays, strict=True):
         if array is not None:
-            positions.append(next(found))
+            positions.append(as_axis(next(found)))
         else:
             plain = _by_position(dim, size, bundle)
-            positions.append(None if plain is None else union.old[plain])
+            positions.append(None if plain is None else as_axis(union.old))
     return Grown(dim, size, union, tuple(positions))
 
 
-def _by_position(dim: str, size: int, bundle: Bundle) -> Integers | None:
+def _by_position(dim: str, size: int, bundle: Bundle) -> Range | None:
     """Take what has no labels position by position."""
     length = bundle.sizes.get(dim)
     if length is None:
@@ -109,7 +110,17 @@ def _by_position(dim: str, size: int, bundle: Bundle) -> Integers | None:
             f"dimension {dim!r} {why}, so both sides must be of one length: it has {size} positions, {bundle.name} has "
             f"{length} (ds.resize gives another length)"
         )
-    return np.arange(size)
+    return Range(0, size)
+
+
+def as_axis(positions: Integers) -> Axis:
+    """Give positions in the shortest form."""
+    if not positions.size:
+        return Range(0, 0)
+    found = as_slice(positions)
+    if isinstance(found, slice):
+        return Range(int(positions[0]), positions.size, found.step)
+    return Positions(positions)
 
 
 def _noise(coordinate: Coordinate, items: Sequence[Incoming]) -> float:

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.analysis.blocks import COPIES, Slices, cut
+from cfdb.analysis.blocks import COPIES, Slices, breaks_along, cut
 from cfdb.analysis.incoming import Incoming
 from cfdb.errors import CoordinateError, EncodingError
 from cfdb.format.casting import blank_cell
 from cfdb.format.codecs import CodecPipeline
 from cfdb.model.view import View
-from cfdb.plan.axis import as_slice
-from cfdb.plan.indexing import Axis, Positions, Range, Selection, select_axes
+from cfdb.plan.indexing import Axis, Range, Selection, select_axes
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
 
 #: What happens where there is a value already.
 RULES = ("replace", "last", "first", "error", "equal")
@@ -33,22 +31,24 @@ class Coverage:
 
     boxes: list[tuple[Mask, ...]] = field(default_factory=list)
 
-    def add(self, positions: Sequence[Integers], shape: Sequence[int]) -> None:
+    def add(self, positions: Sequence[Axis], shape: Sequence[int]) -> None:
         """Add the cells at all combinations of positions."""
         box = []
         for found, size in zip(positions, shape, strict=True):
             axis = np.zeros(size, bool)
-            axis[found] = True
+            axis[found.positions()] = True
             box.append(axis)
         self.boxes.append(tuple(box))
 
-    def mask(self, positions: Sequence[Integers]) -> Mask:
+    def mask(self, positions: Sequence[Axis]) -> Mask:
         """Tell for all combinations of positions whether they hold data."""
-        found = np.zeros([axis.size for axis in positions], bool)
+        found = np.zeros([len(axis) for axis in positions], bool)
         for box in self.boxes:
             inside = np.array(True)
             for number, (axis, wanted) in enumerate(zip(box, positions, strict=True)):
-                part = axis[wanted].reshape([-1 if place == number else 1 for place in range(len(positions))])
+                part = axis[wanted.positions()].reshape(
+                    [-1 if place == number else 1 for place in range(len(positions))]
+                )
                 inside = inside & part
             found |= inside
         return found
@@ -64,7 +64,7 @@ class Placing:
         What is written.
     target : View
         Where to.
-    positions : tuple of ndarray of int64
+    positions : tuple of (Range or Positions)
         Where each position lies along every dimension of the target.
     rule : str
         One of `RULES`: replace everything; the later or the earlier value stays; two values are an error, always or
@@ -75,18 +75,16 @@ class Placing:
 
     item: Incoming
     target: View
-    positions: tuple[Integers, ...]
+    positions: tuple[Axis, ...]
     rule: str
     covered: Coverage
 
     def blocks(self, max_mem: int) -> list[Slices]:
         """Cut what is to be written along the chunks of the target; one chunk each where the source has holes."""
         grid = self.target._array.grid
-        breaks = []
-        for found, slots, length in zip(self.positions, grid.axes, grid.chunk_shape, strict=True):
-            chunks = slots.slots(found) // length
-            breaks.append(np.concatenate([np.zeros(min(found.size, 1), np.int64), np.flatnonzero(np.diff(chunks)) + 1]))
-        shape = [found.size for found in self.positions]
+        axes = zip(self.positions, grid.axes, grid.chunk_shape, strict=True)
+        breaks = [breaks_along(found, slots, length) for found, slots, length in axes]
+        shape = [len(found) for found in self.positions]
         part = self.item.part
         sparse = part is not None and part.stored().chunks < len(part._array.grid)
         most = 0 if sparse else max_mem // (2 * COPIES)
@@ -106,8 +104,11 @@ class Placing:
         return written
 
     def _write(self, block: Slices) -> int:
-        places = tuple(found[part] for found, part in zip(self.positions, block, strict=True))
-        goal = select_axes(tuple(_axis(found) for found in places))
+        places = tuple(
+            found.take(Range(part.start, part.stop - part.start))
+            for found, part in zip(self.positions, block, strict=True)
+        )
+        goal = select_axes(places)
         array = self.target._array
         there = self._sources_written(block)
         if not there and (self.rule != "replace" or not any(array.store.has(array.grid.plan(goal).keys()))):
@@ -128,7 +129,7 @@ class Placing:
             array.write(goal, old, encoded=True)
         return int(np.count_nonzero(take))
 
-    def _taken(self, goal: Selection, places: Sequence[Integers], valid: Mask, cells: Array, old: Array) -> Mask:
+    def _taken(self, goal: Selection, places: Sequence[Axis], valid: Mask, cells: Array, old: Array) -> Mask:
         """Choose the cells that are written."""
         if self.rule == "last":
             return valid
@@ -142,7 +143,7 @@ class Placing:
             raise self._clash(np.unravel_index(int(np.argmax(clash)), clash.shape), places)
         return valid
 
-    def _occupied(self, goal: Selection, places: Sequence[Integers], old: Array) -> Mask:
+    def _occupied(self, goal: Selection, places: Sequence[Axis], old: Array) -> Mask:
         """Tell which cells of the target hold a value."""
         array = self.target._array
         if has_missing(array.pipeline):
@@ -152,10 +153,10 @@ class Placing:
             written[slices] = array.is_written(key)
         return written & self.covered.mask(places)
 
-    def _clash(self, number: Any, places: Sequence[Integers]) -> Exception:
+    def _clash(self, number: Any, places: Sequence[Axis]) -> Exception:
         labels = []
         for dim, place, found in zip(self.target.dims, number, places, strict=True):
-            label = self.target._label_values(dim)[found[place]]
+            label = self.target._label_values(dim)[found.positions()[place]]
             labels.append(f"{dim}={label}")
         where = f" at {', '.join(labels)}" if labels else ""
         return CoordinateError(f"{self.target.name!r} holds a value{where} already, and another is to be written there")
@@ -210,16 +211,6 @@ class Placing:
 def _same_fill(part: Any, target: View) -> bool:
     one, other = part.fill_value, target.fill_value
     return bool((one is None and other is None) or one == other or (one != one and other != other))
-
-
-def _axis(positions: Integers) -> Axis:
-    """Give positions in the shortest form."""
-    if not positions.size:
-        return Range(0, 0)
-    found = as_slice(positions)
-    if isinstance(found, slice):
-        return Range(int(positions[0]), positions.size, found.step or 1)
-    return Positions(positions)
 
 
 def has_missing(pipeline: CodecPipeline) -> bool:

@@ -37,10 +37,10 @@ def _only_behind(grown: Sequence[Grown], target: Changing) -> None:
         union, positions = each.union, each.positions[0]
         if union is None or positions is None or not union.added:
             continue
-        known = sorted(set(positions.tolist()) & set(union.old.tolist()))
+        known = sorted(set(positions.positions().tolist()) & set(union.old.tolist()))
         if known:
             raise CoordinateError(
-                f"mode='append': {each.dim}={union.labels[known[0]]} exists already ({len(known)} of {positions.size} "
+                f"mode='append': {each.dim}={union.labels[known[0]]} exists already ({len(known)} of {len(positions)} "
                 "labels do); mode='upsert' replaces them"
             )
         ahead = [at for at, _ in union.inserts if at < each.before]
