@@ -16,6 +16,7 @@ from cfdb.model.history import check_history, history_of
 from cfdb.model.structure import Structure
 from cfdb.storage.booklet_store import BookletStore, translated
 from ebooklet import errors as foreign
+from ebooklet.format.booklet_layout import HEADER_SIZE, parse_pointer
 from ebooklet.local.working_copy import WorkingCopy
 
 FLAGS = ("r", "w", "c", "n")
@@ -128,6 +129,12 @@ def open_dataset(
         raise
     reopen = (_open_for_reading, (str(path.absolute()), locking, masked)) if path is not None else None
     return Dataset(structure, file_path=path, on_error=on_error, masked=masked, reopen=reopen, history=history)
+
+
+def is_dataset_file(path: Path) -> bool:
+    """Tell by its first bytes whether a file is one of ours, whatever its name; `OSError` if it cannot be read."""
+    with path.open("rb") as file:
+        return parse_pointer(file.read(HEADER_SIZE)) is not None
 
 
 def _open_for_reading(path: str, locking: bool, masked: bool) -> Dataset:

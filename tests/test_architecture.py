@@ -13,7 +13,7 @@ FLOORS = {
     "cfdb": [
         ["demo"],
         ["__init__"],
-        ["importing", "exporting"],
+        ["importing", "exporting", "xarray_backend"],
         ["opening", "opening_remote"],
         ["bridges", "testing"],
         ["display"],
@@ -54,7 +54,7 @@ SINGLE_IMPORTERS = {
     "h5netcdf": {"cfdb.bridges.netcdf", "cfdb.bridges.netcdf_export"},
     "matplotlib": {"cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
-    "xarray": {"cfdb.bridges.xarray_lazy"},
+    "xarray": {"cfdb.bridges.xarray_lazy", "cfdb.xarray_backend"},
     "shapely": {"cfdb.conventions.geometries"},
     "pyproj": {"cfdb.conventions.crs"},
     "scipy": {"cfdb.analysis.interpolators"},
