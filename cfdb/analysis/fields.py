@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from cfdb.compute.source import Source
 from cfdb.conventions.cf import axis_of, is_longitude
+from cfdb.conventions.crs import from_cf
 from cfdb.errors import DataTypeError
 from cfdb.model.attributes import Attributes
+from cfdb.model.crs import crs_of
 from cfdb.model.part import Part
 from cfdb.model.structure import Member
 from cfdb.model.values import unmasked
@@ -62,9 +64,16 @@ class Layout:
         return {} if member is None else dict(Attributes(self.part._labels.structure, member.id))
 
     @property
-    def crs(self) -> str | None:
-        """The dataset's coordinate reference system, as text."""
-        return self.part._labels.structure.dataset.crs
+    def crs(self) -> Any:
+        """What places mean, a `pyproj.CRS`: that of the dataset, or of the variable's grid mapping; None if unknown."""
+        structure = self.part._labels.structure
+        if structure.dataset.crs is None:
+            for identity in self.part._member.record.links.get("grid_mapping", ()):
+                mapping = structure.member_of(identity)
+                found = None if mapping is None else from_cf(structure.attributes(mapping.id))
+                if found is not None:
+                    return found
+        return crs_of(structure)
 
     @property
     def is_longitude(self) -> bool:

@@ -12,7 +12,7 @@ from cfdb.analysis.interpolated import Interpolated, Labels, point_labels
 from cfdb.analysis.scattered import EXTRAPOLATIONS as FILLINGS
 from cfdb.analysis.scattered import METHODS, HoleFiller
 from cfdb.analysis.spatial import Change, SpatialInterp, check_choice
-from cfdb.analysis.targets import Box, Target, circle_of, grid_target, moved, points_target, system_of
+from cfdb.analysis.targets import Box, Target, circle_of, grid_target, moved, points_target
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class GridInterp(SpatialInterp):
 
     @cached_property
     def _circle(self) -> float | None:
-        return circle_of(system_of(self._layout), self._layout.is_longitude)
+        return circle_of(self._layout.crs, self._layout.is_longitude)
 
     @cached_property
     def _axes(self) -> tuple[GridAxis, GridAxis]:
@@ -63,7 +63,7 @@ class GridInterp(SpatialInterp):
         space = self._layout.space
         places = {a: np.asarray(self._layout.label_values(space[a]), np.float64) for a in ("x", "y") if a in space}
         none = np.zeros(0)
-        return Target("grid", places.get("x", none), places.get("y", none), z, system_of(self._layout), dict(space))
+        return Target("grid", places.get("x", none), places.get("y", none), z, self._layout.crs, dict(space))
 
     def target(self, grid_res: Any = None, to_crs: Any = None, bbox: Any = None) -> Target:
         """Give the grid that `to_grid` would make, without making it."""
@@ -141,7 +141,7 @@ class GridInterp(SpatialInterp):
         """Find the places of a target among the nodes of the source."""
         y, x = self._axes
         places = target.places()
-        found = moved(target.crs, system_of(self._layout), *places)
+        found = moved(target.crs, self._layout.crs, *places)
         if target.kind == "grid" and found[0] is places[0]:
             return Crossing([Placed(y, target.y, order, extrapolation), Placed(x, target.x, order, extrapolation)])
         placed = [Placed(y, found[1], order, extrapolation), Placed(x, found[0], order, extrapolation)]

@@ -67,12 +67,20 @@ def interpolate(
 
 
 def _station_coordinates(part: Part, x: str | None, y: str | None) -> tuple[str, tuple[str, str]] | None:
-    """Tell whether x and y name coordinates of stations that lie along one dimension, and which."""
+    """Tell whether there are coordinates x and y of stations that lie along one dimension, and which."""
     members = part._labels.structure.members
+    if x is None and y is None:
+        axes = {member.record.axis: member.path for member in members.values() if not member.is_index}
+        x, y = axes.get("x"), axes.get("y")
+        declared = False
+    else:
+        declared = True
     if x is None or y is None or x in part.dims or y in part.dims or x not in members or y not in members:
         return None
     dims = {tuple(dim.path for dim in members[name].dims) for name in (x, y)}
     along = dims.pop()
-    if dims or len(along) != 1 or along[0] not in part.dims:
-        raise ValueError(f"x={x!r} and y={y!r} are neither dimensions of {part.name!r} nor lie along one of them")
-    return along[0], (x, y)
+    if not dims and len(along) == 1 and along[0] in part.dims:
+        return along[0], (x, y)
+    if not declared:
+        return None
+    raise ValueError(f"x={x!r} and y={y!r} are neither dimensions of {part.name!r} nor lie along one of them")

@@ -279,12 +279,21 @@ class Interpolated:
             made.append(variable.name)
             self._write_fields(variable, max_mem)
             if present is None and self.crs is not None:
-                ds.create.crs.from_user_input(self.crs)
+                self._set_system(ds, renamed)
         except BaseException:
             for each in reversed(made):
                 del ds[each]
             raise
         return variable
+
+    def _set_system(self, ds: Any, renamed: Mapping[str, str]) -> None:
+        """Give a dataset the reference system of the result, unless its x and y are other coordinates."""
+        names = {axis: renamed.get(name, name) for axis, name in self.target.names.items()}
+        geometric = self.target.labels is not None and not ds.dataset_type.startswith("grid")
+        named = {"xy": names["point"]} if geometric else {"x": names["x"], "y": names["y"]}
+        taken = {axis: name for axis, name in ds.axes.items() if axis in ("x", "y", "xy")}
+        if all(named.get(axis) == name for axis, name in taken.items()):
+            ds.create.crs.from_user_input(self.crs, **{f"{axis}_coord": name for axis, name in named.items()})
 
     def _coordinates_for(self, ds: Any) -> Mapping[str, Labels]:
         """Give the coordinates as a dataset can hold them: one of grids has no labels that are geometries."""

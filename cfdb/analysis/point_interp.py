@@ -11,7 +11,7 @@ from cfdb.analysis.fields import Layout, alongside
 from cfdb.analysis.interpolated import Interpolated, Labels, point_labels
 from cfdb.analysis.scattered import EXTRAPOLATIONS, METHODS, ScatteredInterpolator
 from cfdb.analysis.spatial import Change, SpatialInterp, check_choice
-from cfdb.analysis.targets import Target, circle_of, grid_target, moved, point_coordinates, points_target, system_of
+from cfdb.analysis.targets import Target, circle_of, grid_target, moved, point_coordinates, points_target
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -50,13 +50,13 @@ class PointInterp(SpatialInterp):
 
     def _places_in(self, target: Target) -> Floats:
         """Give x and y of the stations in the reference system of a target."""
-        x, y = moved(system_of(self._layout), target.crs, self._points[:, 0], self._points[:, 1])
+        x, y = moved(self._layout.crs, target.crs, self._points[:, 0], self._points[:, 1])
         return np.stack([x, y], axis=1)
 
     def _own_target(self, z: Floats | None = None) -> Target:
         dim, places = self._layout.space["xy"], self._points
         labels = self._layout.label_values(dim) if self._coordinates is None else None
-        system = system_of(self._layout)
+        system = self._layout.crs
         return Target("points", places[:, 0], places[:, 1], z, system, {"point": dim}, {}, labels)
 
     def target(self, grid_res: Any = None, to_crs: Any = None, bbox: Any = None) -> Target:

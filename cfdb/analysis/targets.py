@@ -80,14 +80,9 @@ class Target:
 # reference systems
 
 
-def system_of(layout: Layout) -> Any:
-    """Give the reference system of a variable's dataset; None when it has none."""
-    return None if layout.crs is None else reference_systems.from_text(layout.crs)
-
-
 def chosen_system(layout: Layout, to_crs: Any) -> Any:
     """Give the reference system of the targets: the one wanted, or that of the source."""
-    own = system_of(layout)
+    own = layout.crs
     if to_crs is None:
         return own
     if own is None:
@@ -148,12 +143,12 @@ def grid_target(
     if isinstance(grid_res, Part):
         return _checked(_cropped(_grid_of_variable(layout, grid_res, to_crs), box))
     system = chosen_system(layout, to_crs)
-    stays = same_system(system, system_of(layout))
+    stays = same_system(system, layout.crs)
     names, attrs = _descriptions(layout, system, stays)
     if grid_res is None and stays and own is not None:
         kept = Target("grid", own[0], own[1], None, system, names, attrs)
         return _checked(_cropped(kept, box))
-    reached = extent if stays else moved_extent(system_of(layout), system, extent)
+    reached = extent if stays else moved_extent(layout.crs, system, extent)
     found = reached if box is None else box
     circle = circle_of(system, layout.is_longitude)
     if box is not None:
@@ -257,7 +252,7 @@ def _grid_of_variable(layout: Layout, other: Part, to_crs: Any) -> Target:
 
 def _system_beside(layout: Layout, other: Layout, to_crs: Any, what: str) -> Any:
     """Give the reference system of targets that a variable of some dataset names."""
-    named = system_of(other)
+    named = other.crs
     if to_crs is not None:
         wanted = reference_systems.from_user_input(to_crs)
         if named is not None and not same_system(named, wanted):
