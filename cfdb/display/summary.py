@@ -311,6 +311,9 @@ def _is_here(view: View) -> bool:
 
 
 def _ends_of(view: View) -> str:
+    if view.dtype.kind == "G":  # as text, which needs no other package
+        ends = [view] if view.ndim == 0 else [view[:1], view[-1:]][: view.size]
+        return " ... ".join(cut(_wkt(end), 24) for end in ends)
     if view.ndim == 0:
         return _text(view.read()[()])
     if view.nbytes <= SMALL_COORDINATE:
@@ -319,6 +322,12 @@ def _ends_of(view: View) -> str:
     else:
         first, last = view[:1].read()[0], view[-1:].read()[0]
     return _text(first) if view.size == 1 else f"{_text(first)} ... {_text(last)}"
+
+
+def _wkt(view: View) -> str:
+    """Write a single geometry as it is stored."""
+    cell = view._array.read(view._selected()).item()
+    return str(cell.decode()) if isinstance(cell, bytes) else str(cell)
 
 
 def _text(value: Any) -> str:

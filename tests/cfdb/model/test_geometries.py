@@ -286,6 +286,12 @@ class TestSelection:
 def test_statistics_and_printing_of_geometries_do_not_fail(ds: Any) -> None:
     variable = ds.create.data_var.generic("g", ("n",), "polygon", (2,), data=[box(0, 0, 1, 1), None, box(1, 1, 2, 2)])
     assert "polygon" in repr(variable)
+    ds.create.variable("one", (), "point", data=Point(1, 2), role="auxiliary")
+    ds.create.variable("two", ("n",), "line", data=[None] * 3, role="auxiliary")
+    assert [line.split()[1:] for line in str(ds).splitlines() if line.startswith(("  one", "  two"))] == [
+        ["point", "POINT", "(1", "2)"],
+        ["line", "None", "...", "None", "(n)"],
+    ]
     assert repr(variable[1:])
     assert [values.tolist() for _, values in variable.iter_chunks()] == [[box(0, 0, 1, 1), None], [box(1, 1, 2, 2)]]
     out = np.empty(3, object)
@@ -326,7 +332,7 @@ def test_without_shapely_a_dataset_opens_and_prints_and_values_name_the_extra(tm
         ds.create.crs.from_user_input(4326, xy_coord="point")
     done = subprocess.run([sys.executable, "-c", WITHOUT.format(path=path)], capture_output=True, text=True, check=True)
     out = done.stdout
-    assert "point  point" in out
+    assert out.count("point  point  POINT (170.5 -45.9) ... POINT (174.8 -41.3)") == 2
     assert "[1.0, 2.0]" in out
     assert "values geometries need the package shapely: pip install cfdb[geo]" in out
     assert "crs coordinate reference systems need the package pyproj: pip install cfdb[geo]" in out
