@@ -14,6 +14,7 @@
     ├── GroupingError (ValueError)                     labels that cannot be grouped as asked
     ├── EncodingError (ValueError)                     a value the encoding cannot hold
     ├── DataTypeError (TypeError)                      a type cfdb does not store
+    │   └── NoFlagsError (AttributeError)              values that have no meanings
     ├── ReadOnlyError (ValueError)                     write through a handle opened for reading
     ├── ClosedError (ValueError)                       use of a closed dataset
     ├── NotPicklableError (TypeError)              a handle another process could not open again
@@ -83,6 +84,10 @@ class EncodingError(CFDBError, ValueError):
 
 class DataTypeError(CFDBError, TypeError):
     """A data type that cfdb does not store."""
+
+
+class NoFlagsError(DataTypeError, AttributeError):
+    """The values of a variable have no meanings."""
 
 
 class ReadOnlyError(CFDBError, ValueError):

@@ -22,6 +22,7 @@ from cfdb.format.dtypes import DataType, data_type_of, time_dtype
 from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
 from cfdb.format.names import check_path, group_owner, new_id
+from cfdb.model.categories import categories_of
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
 from cfdb.model.dataset_types import check_coordinate
 from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding, read_geometries
@@ -117,7 +118,7 @@ def create_variable(labels: Labels, request: Request) -> Any:
     """Create a variable and write its values."""
     structure = labels.structure
     structure.check_writable()
-    request = _with_encoding(request)
+    request = _categorised(_with_encoding(request))
     with structure.lock, _undone_after_errors(labels) as made:
         path = check_path(request.name)
         check_free(structure, path)
@@ -255,8 +256,18 @@ def _as_array(data: Any) -> Array | None:
     return data if isinstance(data, np.ndarray) else np.asarray(data)
 
 
+def _categorised(request: Request) -> Request:
+    """Put the enumeration that holds categories, and their numbers, in place of the text."""
+    found = categories_of(request.name, request.dtype, request.data)
+    if found is None:
+        return request
+    fill_value = request.fill_value if request.fill_value is not None else found.fill_value
+    return replace(request, dtype=found.dtype, data=found.data, fill_value=fill_value)
+
+
 def typed(path: str, request: Request) -> tuple[DataType, Array | None]:
     """Give the type of a new variable, and its values."""
+    request = _categorised(request)
     given = _as_array(request.data) if request.dtype is None or isinstance(request.data, View) else request.data
     geometric = read_geometries(path, request.dtype, given, request.precision)
     if geometric is not None:

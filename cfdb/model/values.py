@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cfdb.conventions import geometries
 from cfdb.conventions.calendars import decode_times, encode_times
 from cfdb.errors import EncodingError
+from cfdb.model.categories import codes_of
 from cfdb.model.structure import Member
 from cfdb.plan.indexing import Selection
 from cfdb.storage.engine import ChunkedArray
@@ -76,6 +77,9 @@ class Codec:
         if self._is_geometry:
             dtype = self._member.record.dtype
             return geometries.encode(values, dtype.name, dtype.precision, repr(self._member.path))
+        if self._member.record.dtype.kind == "e":
+            numbers: Array = codes_of(self._member.record.dtype, values)
+            return numbers
         return values if isinstance(values, np.ndarray) else np.asarray(values, self._hint(values))
 
     def codes(self, values: Any) -> Array:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cfdb.conventions import geometries
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.model.asking import Asking
+from cfdb.model.flags import Flags, flags_of
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
 from cfdb.model.labels import Loc, known_dims, refuse_pointwise
@@ -179,6 +180,11 @@ class View(Iterating, Reducing, Pointwise, Asking):
             chosen = known_dims(self._labels, chosen, dims, self._what(), self._member.dims, missing_dims)
         refuse_pointwise(chosen)
         return chosen
+
+    @property
+    def flags(self) -> Flags:
+        """What the numbers mean, of an enumeration or flags (by type or CF attributes): names, ``is_``, ``decode``."""
+        return flags_of(self.name, self.dtype, self.attrs, self._load_implicitly)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):
