@@ -10,8 +10,12 @@ import numpy.lib.mixins
 import numpy.typing as npt
 
 from cfdb.errors import ShapeError
+from cfdb.model.doors import door
 
 Array = npt.NDArray[Any]
+
+#: Arrays of more values are printed in part.
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -119,11 +123,21 @@ class LabelledArray(numpy.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         return bool(self.values)
 
+    def to_xarray(self) -> Any:
+        """Give an `xarray.DataArray` with the same labels and attributes; what is masked becomes NaN.
+
+        Returns
+        -------
+        xarray.DataArray
+        """
+        return door("labelled_to_xarray")(self)
+
     # as text
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{dim}: {size}" for dim, size in self.sizes.items())
-        lines = [f"<LabelledArray {self.name!r} ({sizes}) {self.dtype}>", str(self.values)]
+        with np.printoptions(threshold=_SHOWN):
+            lines = [f"<LabelledArray {self.name!r} ({sizes}) {self.dtype}>", str(self.values)]
         if self.coords:
             lines.append("Coordinates:")
             lines += [

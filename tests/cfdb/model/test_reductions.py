@@ -554,3 +554,11 @@ def test_a_result_larger_than_the_budget_is_refused(ds: Any) -> None:
     v, _ = big(ds)
     with pytest.raises(MemoryLimitError, match="max_mem"):
         v.mean("a", max_mem=50_000)
+
+
+def test_results_become_arrays_of_xarray(ds: Any) -> None:
+    ds["v"] = (DIMS, field(), {"units": "K"})
+    found = ds["v"].mean("t").to_xarray()
+    want = xr.DataArray(ds["v"].values, {"y": np.arange(5.0), "x": np.arange(6.0)}, DIMS).mean("t")
+    xr.testing.assert_allclose(found, want)
+    assert (found.name, found.attrs) == ("v", {"units": "K"})
