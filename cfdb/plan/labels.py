@@ -129,7 +129,7 @@ class LabelIndex:
             if self.values.dtype.kind in "mMO":
                 reach = read_duration(tolerance)
                 return reach if self.values.dtype.kind != "O" else reach.astype("m8[us]").item()
-            if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.integer | np.floating):
+            if np.asarray(tolerance).dtype.kind not in "iuf":
                 raise TypeError("give a number")
         except TypeError as error:
             raise SelectionError(f"tolerance={tolerance!r} is no distance in {self.name!r}: {error}") from error
@@ -339,7 +339,7 @@ class LabelIndex:
     def _distance(self, number: int, value: Any) -> Any:
         """Give how far a label is from a value; integers of few bits would overflow."""
         label = self._sorted[number]
-        return abs(label.item() - value) if isinstance(label, np.integer) else abs(label - value)
+        return abs(label.item() - value) if isinstance(label, np.integer) else abs(_in_days(label) - value)
 
     def _not_found(self, label: Any, value: Any, tolerance: Any) -> str:
         text = f"{label!r} is not in {self.name!r}"
@@ -364,7 +364,14 @@ def _apart(labels: Array, wanted: Array) -> Any:
     """Give the distances of labels; integers of few bits, or without a sign, would overflow."""
     if labels.dtype.kind in "iu" or wanted.dtype.kind in "iu":
         labels, wanted = labels.astype(np.float64), wanted.astype(np.float64)
-    return np.abs(labels - wanted)
+    return np.abs(_in_days(labels) - wanted)
+
+
+def _in_days(labels: Any) -> Any:
+    """Give years and months as days: their differences have no fixed length."""
+    dtype = getattr(labels, "dtype", None)  # dates of other calendars have none
+    coarse = dtype is not None and dtype.kind == "M" and np.datetime_data(dtype)[0] in ("Y", "M")
+    return labels.astype("datetime64[D]") if coarse else labels
 
 
 def _compare(one: np.dtype[Any], other: np.dtype[Any]) -> bool:

@@ -1,0 +1,615 @@
+"""Labels select on variables, views of views and datasets what they select in xarray."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cftime
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cfdb
+from cfdb.errors import (
+    DimensionNotFoundError,
+    LabelNotFoundError,
+    MemoryLimitError,
+    ReadOnlyError,
+    SelectionError,
+    ShapeError,
+)
+from cfdb.format.dtypes import dtype, time_dtype
+from cfdb.model.reading import DatasetView
+from tests.support.oracle import same
+
+ORDERS = ["ascending", "descending", "unsorted"]
+LABELS: dict[str, Any] = {
+    "int8": np.arange(-60, 60, 10, dtype="i1"),
+    "uint8": np.arange(3, 255, 21, dtype="u1"),
+    "uint64": np.arange(2**40, 2**40 + 12, dtype="u8"),
+    "float32": np.linspace(-1, 1, 12, dtype="f4"),
+    "float64": np.linspace(0, 1.1, 12),
+    "datetime64[D]": np.arange("2000-01-26", "2000-02-07", dtype="M8[D]"),
+    "datetime64[M]": np.arange("1999-06", "2000-06", dtype="M8[M]"),
+    "datetime64[s]": np.arange("2000-01-31T18", "2000-02-01T06", dtype="M8[h]").astype("M8[s]"),
+    "datetime64[ns]": np.arange("2000-01-31T18", "2000-02-01T06", dtype="M8[h]").astype("M8[ns]"),
+    "timedelta64[h]": np.arange(0, 72, 6).astype("m8[h]"),
+    "str": np.array(list("abdeghjkmnpq"), np.dtypes.StringDType()),
+    "bytes2": np.array([b"ab", b"b", b"cd", b"d", b"ef", b"g", b"hi", b"j", b"kl", b"m", b"no", b"p"]),
+}  # fmt: skip
+PERIODS = {
+    "datetime64[D]": ["2000", "2000-01", "2000-02", "2000-02-03", "2001"],
+    "datetime64[M]": ["1999", "2000", "1998"],
+    "datetime64[s]": ["2000-01", "2000-01-31", "2000-02-01", "2000-02-01T03", "2000-02-01T03:00", "2000-02-02"],
+    "datetime64[ns]": ["2000-01", "2000-01-31", "2000-02-01", "2000-02-01T03", "2000-02-01 03:00", "2000-02-02"],
+}
+
+
+def arranged(values: Any, order: str) -> Any:
+    if order == "descending":
+        return values[::-1]
+    return np.random.default_rng(5).permutation(values) if order == "unsorted" else values
+
+
+def in_memory(values: Any) -> xr.DataArray:
+    labels = values.astype(object) if values.dtype.kind == "T" else values
+    return xr.DataArray(np.arange(24).reshape(12, 2), {"x": labels}, ("x", "y"))
+
+
+class Made(dict[tuple[str, str], tuple[Any, xr.DataArray]]):
+    """One dataset per type and order, with the same in xarray."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Made]:
+    found, opened = Made(), []
+    for name, values in LABELS.items():
+        for order in ORDERS:
+            ds = cfdb.open_dataset(None, "n")
+            opened.append(ds)
+            labels = arranged(values, order)
+            ds.create.coord.generic("x", data=labels)
+            ds["t"] = (("x", "y"), np.arange(24).reshape(12, 2))
+            found[name, order] = (ds, in_memory(labels))
+    yield found
+    for ds in opened:
+        ds.close()
+
+
+def compare(ds: Any, array: xr.DataArray, key: Any, unsorted: bool = True, **options: Any) -> None:
+    """Select by label on a variable, views of it, and a dataset: as xarray does, or an error where it has one."""
+    variable = ds["t"]
+    twins = [
+        (variable, array),
+        (variable[2:, ::-1][1:-1], array[2:, ::-1][1:-1]),
+        (ds.isel(x=slice(1, None, 2)), array[1::2]),
+        *([(variable[[7, 0, 3, 9]], array[[7, 0, 3, 9]])] if unsorted else []),
+    ]
+    for part, twin in twins:
+        try:
+            expected = twin.sel(x=key, **options)
+        except (KeyError, IndexError):
+            with pytest.raises((LabelNotFoundError, SelectionError)):
+                part.sel(x=key, **options)
+            continue
+        for found in (part.sel(x=key, **options), *([] if options else [part.loc[{"x": key}]])):
+            values = found["t"] if isinstance(found, DatasetView) else found
+            assert values.values.tolist() == expected.values.tolist(), (key, options, twin.x.values)
+            assert values.dims == expected.dims
+
+
+NAMES = st.sampled_from(list(LABELS))
+
+
+@settings(max_examples=100, deadline=None)
+@given(NAMES, st.sampled_from(ORDERS), st.data())
+def test_labels_slices_and_lists_are_those_of_xarray(made: Made, name: str, order: str, data: st.DataObject) -> None:
+    ds, array = made[name, order]
+    present = LABELS[name].tolist() if LABELS[name].dtype.kind not in "mM" else list(LABELS[name])
+    labels = st.sampled_from(present)
+    if order == "unsorted":
+        ends = st.one_of(st.none(), labels)
+    else:
+        ends = st.one_of(st.none(), labels, st.sampled_from(between(LABELS[name])))
+    key = data.draw(
+        st.one_of(
+            labels,
+            st.builds(slice, ends, ends, st.sampled_from([None, 1, 2, -1, -3])).filter(
+                lambda part: part.start is not None or part.stop is not None
+            ),
+            st.lists(labels, max_size=5),
+            st.lists(st.booleans(), min_size=12, max_size=12).map(np.array),
+        )
+    )
+    if isinstance(key, np.ndarray):
+        assert ds["t"].sel(x=key).values.tolist() == array[key].values.tolist()
+        return
+    if isinstance(key, list) and not key:
+        assert ds["t"].sel(x=key).shape == (0, 2)
+        return
+    compare(ds, array, key)
+
+
+def between(values: Any) -> list[Any]:
+    """Labels that are not there: within and on both sides."""
+    kind = values.dtype.kind
+    if kind in "iu":
+        return [int(values[0]) - 1, int(values[3]) + 1, int(values[-1]) + 1]
+    if kind == "f":
+        return [float(values[0]) - 1, float(values[3]) + 0.03, float(values[-1]) + 1]
+    if kind == "M":
+        return [np.datetime64("1990-01-01"), np.datetime64("2000-01-31T20:30"), np.datetime64("2010-01-01")]
+    if kind == "m":
+        return [np.timedelta64(-1, "h"), np.timedelta64(100, "m"), np.timedelta64(9, "D")]
+    return [b"", b"c", b"z"] if kind == "S" else ["", "c", "z"]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(list(PERIODS)), st.sampled_from(ORDERS[:2]), st.data())
+def test_partial_dates_are_periods_also_as_ends_of_slices(
+    made: Made, name: str, order: str, data: st.DataObject
+) -> None:
+    ds, _ = made[name, order]
+    _, array = made[name, "ascending"]
+    periods = st.sampled_from(PERIODS[name])
+    ends = st.one_of(st.none(), periods)
+    key = data.draw(st.one_of(periods, st.builds(slice, ends, ends)))
+    if order == "ascending":
+        compare(ds, array, key, unsorted=False)
+        return
+    # pandas has no partial dates in descending order: here they select the same, the other way round
+    mirrored = slice(key.stop, key.start) if isinstance(key, slice) else key
+    try:
+        expected = array.sel(x=key).values
+    except KeyError:
+        with pytest.raises(LabelNotFoundError):
+            ds["t"].sel(x=mirrored)
+        return
+    upwards = ds["x"].values[::-1][expected[..., 0] // 2]
+    assert same(ds["t"].sel(x=mirrored).coords["x"].values, upwards[::-1] if upwards.ndim else upwards)
+
+
+#: pandas lets the distances of unsigned labels wrap around.
+INEXACT = [name for name in LABELS if LABELS[name].dtype.kind in "fiMm"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(INEXACT), st.sampled_from(ORDERS[:2]), st.data())
+def test_methods_find_what_they_find_in_xarray(made: Made, name: str, order: str, data: st.DataObject) -> None:
+    ds, array = made[name, order]
+    values = LABELS[name]
+    one = st.sampled_from([*between(values), *list(values)])
+    key = data.draw(st.one_of(one, st.lists(one, min_size=1, max_size=4)))
+    method = data.draw(st.sampled_from(["nearest", "pad", "ffill", "backfill", "bfill"]))
+    options: dict[str, Any] = {"method": method}
+    if data.draw(st.booleans()):
+        options["tolerance"] = np.timedelta64(3, "h") if values.dtype.kind in "mM" else 2
+    if values.dtype.kind == "i":
+        key = [int(label) for label in key] if isinstance(key, list) else int(key)
+    compare(ds, array, key, unsorted=False, **options)
+
+
+# where the rules are our own
+
+
+def test_a_list_of_partial_dates_takes_every_period_whole(made: Made) -> None:
+    """xarray takes the first instant of each; two winters in one selection are more use."""
+    ds, _ = made["datetime64[D]", "ascending"]
+    assert ds["t"].sel(x=["2000-02", "2000-01-30"]).coords["x"].values.astype(str).tolist() == [
+        *(f"2000-02-0{day}" for day in range(1, 7)),
+        "2000-01-30",
+    ]
+
+
+def test_durations_are_written_as_text_too(made: Made) -> None:
+    """A slice ends where it says; pandas would round '12h' up to the next hour."""
+    ds, _ = made["timedelta64[h]", "ascending"]
+    assert ds["t"].sel(x="12h")[0].item() == 4
+    assert ds["t"].sel(x=slice("1 day", timedelta(hours=36))).shape == (3, 2)
+    assert ds["t"].sel(x="13 h", method="nearest", tolerance="90 min")[0].item() == 4
+    for wrong in ("twelve", "2 years", 12):
+        with pytest.raises(SelectionError, match="'6h'"):
+            ds["t"].sel(x=wrong)
+
+
+def test_methods_work_in_unsorted_coordinates(made: Made) -> None:
+    """pandas refuses them there."""
+    ds, array = made["float64", "unsorted"]
+    nearest = np.abs(array.x.values - 0.33).argmin()
+    assert ds["t"].sel(x=0.33, method="nearest").values.tolist() == array[nearest].values.tolist()
+
+
+def test_a_month_is_a_label_of_a_coordinate_of_months(made: Made) -> None:
+    """xarray has no months: there it is a period of one day."""
+    ds, _ = made["datetime64[M]", "ascending"]
+    assert ds["t"].sel(x="2000-02").values.tolist() == [16, 17]
+    assert ds["t"].sel(x="2000-02-20", method="nearest", tolerance="10D").values.tolist() == [18, 19]
+    with pytest.raises(LabelNotFoundError):
+        ds["t"].sel(x="2000-02-20", method="nearest", tolerance="9D")
+
+
+def test_the_nearest_unsigned_label_is_the_nearest(made: Made) -> None:
+    """pandas takes 87 here."""
+    ds, _ = made["uint8", "ascending"]
+    assert ds["t"].sel(x=67, method="nearest").coords["x"].item() == 66
+    assert ds["t"].sel(x=[67, 300, -4], method="nearest").coords["x"].values.tolist() == [66, 234, 3]
+
+
+def test_a_method_makes_a_partial_date_an_instant(made: Made) -> None:
+    ds, array = made["datetime64[D]", "ascending"]
+    for label in ("2000-02", "2000", "1999"):
+        found = ds["t"].sel(x=label, method="nearest")
+        assert found.values.tolist() == array.sel(x=label, method="nearest").values.tolist()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("calendar", ["360_day", "noleap", "all_leap", "julian", "standard"])
+def test_dates_of_every_calendar_are_labels(calendar: str, order: str) -> None:
+    start = cftime.datetime(1500, 1, 25, calendar=calendar)
+    dates = [start + timedelta(days=day) for day in range(12)]
+    labels = arranged(np.array(dates, object), order)
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("x", data=list(labels), dtype=time_dtype("days since 1400-01-01", calendar))
+        ds["t"] = (("x", "y"), np.arange(24).reshape(12, 2))
+        array = xr.DataArray(np.arange(24).reshape(12, 2), {"x": labels}, ("x", "y"))
+        for key in (dates[4], [dates[7], dates[0]], slice(dates[2], dates[8]), slice(None, dates[3], 2)):
+            compare(ds, array, key)
+        if order == "ascending":
+            for period in (
+                "1500-02",
+                "1500-01",
+                "1500",
+                slice("1500-01-28", "1500-02"),
+                slice("1500-02", None),
+                "1501",
+            ):
+                compare(ds, array, period, unsorted=False)
+        if order != "unsorted":
+            label = dates[3] + timedelta(hours=7)
+            compare(ds, array, label, unsorted=False, method="nearest")
+            compare(ds, array, label, unsorted=False, method="pad", tolerance=timedelta(hours=8))
+        for wrong in (
+            cftime.datetime(1500, 2, 1, calendar="julian" if calendar != "julian" else "noleap"),
+            3,
+            "monday",
+        ):
+            with pytest.raises(SelectionError):
+                ds["t"].sel(x=wrong)
+
+
+def test_empty_coordinates_of_every_kind_are_selected_from() -> None:
+    kinds = [
+        "int32",
+        "float64",
+        "str",
+        "datetime64[D]",
+        "timedelta64[h]",
+        time_dtype("days since 2000-01-01", "noleap"),
+    ]
+    ends: list[Any] = [(1, 2), (1, 2), ("a", "b"), ("2000-01", "2001"), ("1h", "2h"), ("2000-01", "2001")]
+    for kind, (start, stop) in zip(kinds, ends, strict=True):
+        with cfdb.open_dataset(None, "n") as ds:
+            ds.create.coord.generic("x", dtype=kind)
+            ds.create.coord.generic("y", data=[1, 2, 3])
+            ds.create.data_var.generic("t", ("x", "y"), "float32")
+            view = ds.sel(y=slice(2, 3)).sel(x=slice(start, stop)).isel(y=0).select({"x": slice(0, 5)})
+            assert view["t"].values.shape == (0,)
+            assert view["t"].coords["y"].item() == 2
+            assert ds["t"].sel(x=slice(start, stop), y=[3, 1]).values.shape == (0, 2)
+            with pytest.raises(LabelNotFoundError, match="empty"):
+                ds["t"].sel(x=start)
+
+
+def test_empty_selections_compose() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("x", data=[10, 20, 30])
+        ds["t"] = (("x", "y"), np.arange(6.0).reshape(3, 2))
+        for empty in (ds.sel(x=slice(11, 19)), ds.isel(x=[]), ds.sel(x=[]), ds.isel(x=slice(2, 1))):
+            assert empty.sizes == {"x": 0, "y": 2}
+            assert empty["t"].values.shape == (0, 2)
+            assert empty.isel(y=0).sel(x=slice(None, 20))["t"].values.tolist() == []
+        empty = ds["t"].sel(x=slice(11, 19))
+        empty[...] = 7
+        assert 7 not in ds["t"]
+        assert list(empty.iter_chunks()) == []
+
+
+# faults
+
+
+@pytest.fixture
+def small() -> Iterator[Any]:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("lat", data=[60.0, 50.0, 40.0, 30.0])
+        ds.create.coord.generic("time", data=np.arange("2020-01-30", "2020-02-03", dtype="M8[D]"))
+        ds["t"] = (("lat", "time"), np.arange(16.0).reshape(4, 4))
+        yield ds
+
+
+def test_descending_latitude_selects_where_its_values_lie(small: Any) -> None:
+    assert small["lat"].values.tolist() == [60, 50, 40, 30]
+    assert small["t"].sel(lat=50).values.tolist() == [4, 5, 6, 7]
+    assert small["t"].sel(lat=slice(60, 40)).shape == (3, 4)
+    assert small["t"].sel(lat=slice(40, 60)).shape == (0, 4)  # as in xarray: slices follow the coordinate
+
+
+def test_steps_are_heeded(small: Any) -> None:
+    values = np.arange(16.0).reshape(4, 4)
+    assert same(small["t"][::2].values, values[::2])
+    assert same(small["t"][::-1, 1::2].values, values[::-1, 1::2])
+    assert same(small["t"].sel(lat=slice(60, 30, 3)).values, values[::3])
+
+
+def test_numeric_slices_include_their_end_as_those_of_dates_do(small: Any) -> None:
+    assert small["t"].loc[60:40].shape == (3, 4)
+    assert small["t"].loc[:, "2020-01-30":"2020-02-01"].shape == (4, 3)
+
+
+def test_a_month_is_selected_whole(small: Any) -> None:
+    assert small["t"].loc[:, "2020-01"].coords["time"].values.astype(str).tolist() == ["2020-01-30", "2020-01-31"]
+
+
+def test_a_label_between_others_is_named_with_its_neighbours(small: Any) -> None:
+    with pytest.raises(KeyError, match=r"45 is not in 'lat'; the nearest labels are 40\.0 and 50\.0"):
+        small["t"].loc[45]
+    assert small["t"].sel(lat=44, method="nearest").values.tolist() == [8, 9, 10, 11]
+
+
+def test_integers_drop_dimensions_and_dots_none_lists_and_masks_select(small: Any) -> None:
+    t, values = small["t"], np.arange(16.0).reshape(4, 4)
+    assert t[1].dims == ("time",)
+    assert t[1, 2].values.ndim == 0
+    assert t[..., 0].shape == (4,)
+    assert t[None, 1].shape == (1, 4)
+    assert same(t[[3, 0]].values, values[[3, 0]])
+    assert same(t[np.array([True, False, True, False])].values, values[[0, 2]])
+    assert same(t[np.int64(2)].values, values[2])
+    t[0:2] = 7
+    t[:, 3] = [1, 2, 3, 4]
+    assert t.values.tolist() == [[7, 7, 7, 1], [7, 7, 7, 2], [8, 9, 10, 3], [12, 13, 14, 4]]
+
+
+def test_unsigned_and_float_coordinates_find_numbers_of_other_types() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        packed = dtype("float64", precision=3, min_value=0, max_value=10)
+        ds.create.coord.generic("x", data=[0.1, 0.2, 0.3], dtype=packed)
+        ds.create.coord.generic("n", data=np.array([5, 200], "u1"))
+        ds["t"] = (("x", "n"), np.arange(6).reshape(3, 2))
+        assert ds["t"].sel(x=0.3, n=200.0).item() == 5
+        assert ds["t"].sel(x=np.float64(0.2), n=np.int64(5)).item() == 2
+        assert ds["t"].sel(x=[0.3, 0.1, 0.3]).shape == (3, 2)
+
+
+def test_truth_values_are_labels_too() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("land", data=[True, False])
+        ds["t"] = ("land", [1.0, 2.0])
+        assert ds["t"].sel(land=False).item() == 2.0
+        assert ds["t"].sel(land=[False, True]).values.tolist() == [2.0, 1.0]
+
+
+# views
+
+
+def test_views_of_a_dataset_write_through_where_it_is_writable(tmp_path: Path) -> None:
+    with cfdb.open_dataset(tmp_path / "a.cfdb", "n") as ds:
+        ds.create.coord.generic("x", data=[1, 2, 3])
+        ds["t"] = ("x", [1.0, 2.0, 3.0])
+        view = ds.sel(x=slice(2, 3)).isel(x=[1, 0])
+        assert view.writable
+        assert view["t"].writable
+        view["t"][0] = 9.0
+        view["t"].loc[2] = 8.0
+        assert ds["t"].values.tolist() == [1, 8, 9]
+    with cfdb.open_dataset(tmp_path / "a.cfdb") as ds:
+        view = ds.sel(x=[2])
+        assert not view.writable
+        assert not view["t"].writable
+        for write in (
+            lambda: view["t"].__setitem__(0, 1.0),
+            lambda: view["t"].loc.__setitem__(2, 1.0),
+            lambda: view["t"].vindex.__setitem__([0], 1.0),
+            lambda: view["t"].vloc.__setitem__([2], 1.0),
+        ):
+            with pytest.raises(ReadOnlyError, match="flag='w'"):
+                write()
+        with pytest.raises(TypeError, match="assign to the variables"):
+            view.loc[{"x": 2}] = 1.0
+
+
+def test_a_selection_keeps_the_label_it_was_made_by(small: Any) -> None:
+    near = small["t"].sel(lat=44, method="nearest")
+    assert near.coords["lat"].item() == 40
+    assert list(near.coords.keys()) == ["time", "lat"]
+    assert near.coord_names == ("time",)
+    assert small.sel(lat=44, method="nearest")["lat"].item() == 40
+
+
+def test_single_positions_are_squeezed(small: Any) -> None:
+    part = small["t"][1:2, 2:3]
+    assert part.squeeze().dims == ()
+    assert part.squeeze("lat").dims == ("time",)
+    assert part[None].squeeze().item() == 6
+    assert small.isel(lat=[0]).squeeze().sizes == {"time": 4}
+    assert small.isel(lat=[0]).squeeze("lat")["t"].dims == ("time",)
+    for wrong in (small, small["t"]):
+        with pytest.raises(ShapeError, match=r"'lat'.*4 positions"):
+            wrong.squeeze("lat")
+        with pytest.raises(DimensionNotFoundError):
+            wrong.squeeze("x")
+
+
+def test_dimensions_that_are_missing_are_passed_over_when_asked(small: Any) -> None:
+    small["n"] = ("time", [1, 2, 3, 4])
+    assert small["n"].isel(lat=0, time=1, missing_dims="ignore").item() == 2
+    with pytest.warns(UserWarning, match="no dimension 'lat'"):
+        assert small["n"].isel(lat=0, missing_dims="warn").shape == (4,)
+    with pytest.raises(ValueError, match="missing_dims"):
+        small["n"].isel(lat=0, missing_dims="skip")
+    assert small.isel(depth=0, missing_dims="ignore").sizes == small.sizes
+
+
+# points
+
+
+def test_points_are_taken_by_label_and_assigned(small: Any) -> None:
+    t, days = small["t"], np.array(["2020-02-02", "2020-01-30"], "M8[D]")
+    assert t.vloc[[60, 30], days].tolist() == [3, 12]
+    assert t[::-1].vloc[np.array([[60], [30]]), days].tolist() == [[3, 0], [15, 12]]
+    t.vloc[[60, 30], days] = [-1, -2]
+    assert (t[0, 3].item(), t[3, 0].item()) == (-1, -2)
+    for key, error in {
+        "label": (([61], days), LabelNotFoundError),
+        "period": (([60], ["2020-01"]), SelectionError),
+        "dims": (([60],), SelectionError),
+    }.values():
+        with pytest.raises(error):
+            t.vloc[key]
+
+
+STATIONS = st.lists(
+    st.tuples(st.floats(-89, 89).map(lambda x: round(x, 2)), st.floats(0, 69).map(lambda x: round(x, 2))), max_size=6
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STATIONS, st.booleans())
+def test_stations_are_taken_out_of_a_grid_as_in_xarray(stations: list[tuple[float, float]], view: bool) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("lat", data=np.linspace(90, -90, 13))
+        ds.create.coord.generic("lon", data=np.arange(0.0, 70, 10))
+        values = np.arange(3 * 13 * 7 * 2).reshape(3, 13, 7, 2)
+        ds.create.data_var.generic("t", ("time", "lat", "lon", "z"), chunk_shape=(2, 5, 3, 2), data=values)
+        part = ds["t"][::-1, 1:] if view else ds["t"]
+        lats, lons = np.array(stations).reshape(-1, 2).T
+        found = part.sel_points(lat=lats, lon=lons, method="nearest", dim="station")
+        expected = part.to_xarray().sel(
+            lat=xr.DataArray(lats, dims="station"), lon=xr.DataArray(lons, dims="station"), method="nearest"
+        )
+        assert found.dims == expected.dims
+        assert same(found.values, expected.values)
+        for name in ("lat", "lon"):
+            assert found.coords[name].dims == ("station",)
+            assert same(found.coords[name].values, expected[name].values)
+
+
+def test_points_of_many_cells_are_read_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(50 * 8 * 9).reshape(50, 8, 9)
+    with cfdb.open_dataset(None, "n") as ds:
+        t = ds.create.data_var.generic("t", ("time", "y", "x"), chunk_shape=(5, 4, 4), data=values)
+        rows, columns = [0, 7, -1, 3], [8, 0, 2, 2]
+        monkeypatch.setattr("cfdb.model.points.MOST_POINTS", 30)
+        found = t.isel_points(y=rows, x=columns)
+        assert found.dims == ("time", "points")
+        assert (found.values == values[:, rows, columns]).all()
+        assert (t.isel_points({"time": rows}).values == values[rows]).all()
+
+
+def test_arrays_of_xarray_give_points_their_dimension(small: Any) -> None:
+    lat = xr.DataArray([60.0, 30.0], dims="station")
+    found = small["t"].sel_points(lat=lat, time=["2020-01-30", "2020-02-02"])
+    assert found.dims == ("station",)
+    assert found.values.tolist() == [0, 15]
+    with pytest.raises(SelectionError, match="sel_points"):
+        small["t"].sel(lat=lat)
+    with pytest.raises(SelectionError, match="isel_points"):
+        small.isel(lat=lat.astype(int))
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ({}, "name the dimensions"),
+        ({"lat": [60, 30], "time": ["2020-01-30"] * 3}, "as many places"),
+        ({"lon": [1]}, "no dimension 'lon'"),
+        ({"lat": np.array([True, False, True, False])}, "not by a mask"),
+        ({"lat": [[60]]}, "in one row"),
+    ],
+)
+def test_points_that_make_no_sense_are_refused(small: Any, points: dict[str, Any], message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        small["t"].sel_points(points)
+
+
+# what does not select
+
+
+def test_variables_that_are_no_dimensions_are_refused_with_a_way_out(small: Any) -> None:
+    small["height"] = ("lat", [1.0, 2.0, 3.0, 4.0])
+    small["area"] = (("lat", "time"), np.zeros((4, 4)))
+    small["level"] = ((), 5.0)
+    for part in (small, small["t"], small.isel(time=0)):
+        with pytest.raises(
+            DimensionNotFoundError, match=r"along 'lat': select with isel\(lat=ds\['height'\].values == "
+        ):
+            part.sel(height=2.0)
+        with pytest.raises(KeyError, match=r"np\.nonzero"):
+            part.sel(area=2.0)
+        with pytest.raises(ValueError, match="single value"):
+            part.isel(level=0)
+        with pytest.raises(IndexError, match="its dimensions are"):
+            part.loc[{"depth": 3}]
+    assert small.isel(lat=small["height"].values == 2.0)["t"].shape == (1, 4)
+    with pytest.raises(DimensionNotFoundError, match="dropped by an integer"):
+        small["t"][0].sel(lat=60)
+
+
+def test_tolerances_are_checked(small: Any) -> None:
+    t = small["t"]
+    for labels, options, message in (
+        ({"lat": 44}, {"tolerance": 2}, "method='nearest' with it"),
+        ({"lat": 44}, {"method": "nearest", "tolerance": [1, 2]}, "one for all"),
+        ({"lat": 44}, {"method": "nearest", "tolerance": np.timedelta64(1, "h")}, "give a number"),
+        ({"time": "2020-01-31"}, {"method": "nearest", "tolerance": 3}, "'6h'"),
+        ({"lat": 44}, {"method": "closest"}, "choose 'nearest'"),
+    ):
+        with pytest.raises(SelectionError, match=message):
+            t.sel(labels, **options)
+    with pytest.raises(KeyError, match="tolerance"):
+        t.sel(lat=44, method="nearest", tolerance=3)
+    small.create.coord.generic("name", data=["a", "c"])
+    small["n"] = ("name", [1, 2])
+    assert small["n"].sel(name="b", method="pad").item() == 1
+    with pytest.raises(SelectionError, match="needs numbers or times"):
+        small["n"].sel(name="b", method="nearest")
+
+
+def test_times_with_a_zone_are_refused_and_utc_is_taken(small: Any) -> None:
+    assert small["t"].sel(time="2020-01-31T00:00Z").shape == (4,)
+    with pytest.raises(SelectionError, match="time zone"):
+        small["t"].sel(time="2020-01-31T00:00+02:00")
+
+
+def test_names_of_other_libraries_are_answered_with_the_way_here(small: Any) -> None:
+    for part, name, way in (
+        (small["t"], "resample", "var.to_xarray().resample"),
+        (small["t"][0], "iloc", "brackets"),
+        (small, "to_dataframe", "ds.to_xarray().to_dataframe"),
+        (small["t"], "T", "var.values.T"),
+    ):
+        with pytest.raises(AttributeError, match=way.replace("(", r"\(").replace(")", r"\)")):
+            getattr(part, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'shap'$"):
+        _ = small["t"].shap
+    assert not hasattr(small["t"], "_repr_unknown_")
+
+
+def test_what_is_read_without_being_asked_for_has_a_limit(small: Any) -> None:
+    t = small["t"]
+    with cfdb.set_options(max_load=64):
+        for implicit in (lambda: t.values, lambda: np.sort(t), lambda: t.item(), lambda: 3.0 in t, lambda: t * 2):
+            with pytest.raises(MemoryLimitError, match="max_load=64"):
+                implicit()
+        assert float(t[0, 1]) == 1.0
+        assert t.read().shape == (4, 4)
+        assert t.sel_points(lat=[60], time=["2020-01-30"]).values.tolist() == [0]
+    with pytest.raises(ValueError, match="size 1"):
+        t.item()
+    with pytest.raises(ValueError, match="size 1"):
+        float(t)
