@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cfdb.conventions.templates import Template, find_template, template_names
-from cfdb.errors import DataTypeError, EncodingError, ShapeError
+from cfdb.errors import CoordinateError, DataTypeError, EncodingError, ShapeError
 from cfdb.format.casting import from_cells, to_cells
 from cfdb.format.dtypes import DataType
 from cfdb.format.dtypes import dtype as as_data_type
@@ -202,6 +202,8 @@ class CoordinateCreator:
         labels.structure.check_writable()
         names = (name,) if dims is None else as_names(dims)
         role = "coordinate" if names == (name,) else "auxiliary"
+        if role == "auxiliary" and not isinstance(step, bool | None):
+            raise CoordinateError(f"step={step!r} of {name!r}: only the coordinate of a dimension has a step")
         axis = check_axis(axis)
         refuse_taken_axis(labels.structure, name, axis)
         request = request_of(

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from cfdb.errors import CoordinateError, InvalidNameError, VariableNotFoundError
 from cfdb.format.names import check_path, composed, groups_around
+from cfdb.model.dataset_types import check_coordinate
 from cfdb.model.references import update_references
 from cfdb.model.structure import Dimension, Member, Structure, unknown_name
 
@@ -27,6 +28,8 @@ def rename(structure: Structure, names: Mapping[str, str]) -> None:
         If there is nothing of a name.
     InvalidNameError
         If a new name is not allowed, or taken.
+    CoordinateTypeError
+        If the type of the dataset excludes a dimension of a new name.
     """
     given = {as_path(structure, old): structure.path_of(check_path(new)) for old, new in names.items()}
     structure = structure.root
@@ -40,6 +43,9 @@ def rename(structure: Structure, names: Mapping[str, str]) -> None:
     members = {member: paths[path] for path, member in structure.members.items() if paths[path] != path}
     dims = {dim: paths[path] for path, dim in structure.dims.items() if paths[path] != path}
     declared = {path: paths[path] for path in structure.declared_groups if paths[path] != path}
+    for member, path in members.items():
+        if member.is_index:
+            check_coordinate(structure.dataset.dataset_type, path, member.record.dtype, member.record.axis)
     update_references(structure, {path: new for path, new in paths.items() if path not in groups})
     structure.rename(members, dims, declared)
 

@@ -99,3 +99,12 @@ def test_an_unknown_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="dataset_type='cube': choose one of 'grid', 'ts_ortho'"):
         cfdb.open_dataset(tmp_path / "d.cfdb", "n", "cube")
     assert not (tmp_path / "d.cfdb").exists()
+
+
+def test_a_station_is_not_renamed_to_a_latitude() -> None:
+    with _open("ts_ortho") as ds:
+        ds.create.coord.generic("station", ["a"])
+        with pytest.raises(CoordinateTypeError, match="belongs to a grid"):
+            ds.rename(station="lat")
+        ds.rename(station="site")
+        assert ds.dims == ("site",)

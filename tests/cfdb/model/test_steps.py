@@ -180,6 +180,12 @@ def test_a_step_of_other_calendars_counts_their_units(ds: Any) -> None:
         time.update_step("5D")
 
 
+def test_an_auxiliary_coordinate_has_no_step(ds: Any) -> None:
+    with pytest.raises(CoordinateError, match="only the coordinate of a dimension has a step"):
+        ds.create.coord.generic("height", [1.0, 2.0], dims="station", step=1)
+    assert (len(ds), ds.sizes) == (0, {})
+
+
 def test_update_step_finds_checks_and_ends(ds: Any) -> None:
     lat = ds.create.coord.lat([50.0, 49.5, 49.0], step=False)
     assert lat.step is None
