@@ -49,6 +49,8 @@ def spline_basis(knots: Floats, degree: int, places: Floats) -> tuple[Integers, 
     ndarray of float64, shape (m, degree + 1)
         Their values.
     """
+    if not places.size:
+        return np.zeros(0, np.int64), np.zeros((0, degree + 1))
     rows = BSpline.design_matrix(places, knots, degree)
     start = rows.indices.reshape(-1, degree + 1)[:, :1].reshape(-1).astype(np.int64)
     return start, rows.data.reshape(-1, degree + 1).copy()

@@ -1,7 +1,7 @@
 """Where are values wanted: on which grid, at which points, in which reference system?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -141,16 +141,17 @@ def grid_target(
     """
     box = None if bbox is None else check_box(bbox)
     if isinstance(grid_res, Part):
-        return _checked(_cropped(_grid_of_variable(layout, grid_res, to_crs), box))
+        taken = _grid_of_variable(layout, grid_res, to_crs)
+        return _checked(_cropped(taken, box, circle_of(taken.crs, layout.is_longitude)))
     system = chosen_system(layout, to_crs)
     stays = same_system(system, layout.crs)
+    circle = circle_of(system, layout.is_longitude)
     names, attrs = _descriptions(layout, system, stays)
     if grid_res is None and stays and own is not None:
         kept = Target("grid", own[0], own[1], None, system, names, attrs)
-        return _checked(_cropped(kept, box))
+        return _checked(_cropped(kept, box, circle))
     reached = extent if stays else moved_extent(layout.crs, system, extent)
     found = reached if box is None else box
-    circle = circle_of(system, layout.is_longitude)
     if box is not None:
         _check_overlap(box, reached, circle)
     spacing = _similar_spacing(found, own) if grid_res is None else _check_spacing(grid_res)
@@ -267,15 +268,29 @@ def _system_beside(layout: Layout, other: Layout, to_crs: Any, what: str) -> Any
     return named
 
 
-def _cropped(target: Target, box: Box | None) -> Target:
-    """Keep the labels of a grid that lie in a box."""
+def _cropped(target: Target, box: Box | None, circle: float | None) -> Target:
+    """Keep the labels of a grid that lie in a box, longitudes of either convention."""
     if box is None:
         return target
-    x = target.x[(target.x >= box[0]) & (target.x <= box[2])]
+    x = _on_box(target.x, box, circle)
     y = target.y[(target.y >= box[1]) & (target.y <= box[3])]
     if not x.size or not y.size:
         raise ValueError(f"bbox={box} holds no label of the grid; the order is (x_min, y_min, x_max, y_max)")
-    return Target("grid", x, y, target.z, target.crs, target.names, target.attrs)
+    return replace(target, x=x, y=y)
+
+
+def _on_box(x: Floats, box: Box, circle: float | None) -> Floats:
+    """Give the labels in a box; those that are there a circle later or earlier are moved."""
+    inside = (x >= box[0]) & (x <= box[2])
+    found, left = [x[inside]], x[~inside]
+    for turn in () if circle is None else (circle, -circle):
+        inside = (left + turn >= box[0]) & (left + turn <= box[2])
+        found.append(left[inside] + turn)
+        left = left[~inside]
+    if len(found) == 1 or not any(part.size for part in found[1:]):
+        return found[0]
+    labels = np.unique(np.concatenate(found))
+    return labels[::-1] if x[0] > x[-1] else labels
 
 
 def _checked(target: Target) -> Target:

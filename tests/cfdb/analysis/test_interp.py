@@ -246,6 +246,47 @@ def test_min_val_clamps(ds: Any) -> None:
     assert next(t.interp().to_grid(0.1, min_val=0))[1].min() == 0
 
 
+@pytest.mark.parametrize("grid_res", [None, 10])
+def test_a_box_of_the_other_convention_of_longitudes(grid_res: Any) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        lat, lon = np.arange(-20.0, 30, 10), np.arange(0, 360, 10.0)
+        ds.create.coord.lat(data=lat, step=False)
+        ds.create.coord.lon(data=lon, step=False)
+        ds["t"] = (("latitude", "longitude"), lat[:, None] + np.cos(np.deg2rad(lon)))
+        found = ds["t"].interp().to_grid(grid_res, bbox=(-30, -10, 20, 10))
+        np.testing.assert_allclose(found.x, np.arange(-30, 21, 10))
+        np.testing.assert_allclose(next(found)[1], found.y[:, None] + np.cos(np.deg2rad(found.x)), atol=1e-9)
+        whole = ds["t"].interp().to_grid(5, extrapolation="nearest")
+        np.testing.assert_allclose(whole.x, np.arange(0, 360, 5))
+        assert ds["t"].interp().target(grid_res, bbox=(-180, -20, 180, 20)).x.size in (36, 37)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_no_points_give_fields_without_cells(ds: Any, order: int) -> None:
+    found = add(ds).interp().to_points(np.zeros((0, 2)), order=order)
+    assert [field.shape for _, field in found] == [(0,)] * 3
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_one_row_is_a_grid_too(ds: Any, order: int) -> None:
+    t = add(ds)
+    found = t[:, 3:4].interp().to_grid(order=order)
+    np.testing.assert_allclose(next(found)[1], t[0, 3:4].values, rtol=1e-12)
+    assert len(t[:0].interp().to_grid()) == 0
+
+
+def test_a_grid_mapping_says_what_places_mean() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["x"] = ("x", np.array([1.5e6, 1.6e6, 1.7e6]), {"standard_name": "projection_x_coordinate"})
+        ds["y"] = ("y", np.array([5.1e6, 5.2e6, 5.3e6]), {"standard_name": "projection_y_coordinate"})
+        ds.create.variable("crs", (), "int32", role="grid_mapping", attrs=dict(pyproj.CRS(2193).to_cf()))
+        ds["t"] = (("y", "x"), np.add.outer([1.0, 2.0, 3.0], [0.0, 10.0, 20.0]))
+        ds["t"].update_links({"grid_mapping": "crs"})
+        lon, lat = pyproj.Transformer.from_crs(2193, 4326, always_xy=True).transform(1.65e6, 5.15e6)
+        found = ds["t"].interp().to_points([(lon, lat)], to_crs=4326, order=1)
+        np.testing.assert_allclose(next(found)[1], [16.5], atol=1e-6)
+
+
 # reference systems
 
 
