@@ -112,6 +112,8 @@ def from_cf(attrs: Mapping[str, Any]) -> Any:
                 continue
     if not isinstance(plain.get("grid_mapping_name"), str):
         return None
+    if "semi_major_axis" in plain and not plain.keys() & {"semi_minor_axis", "inverse_flattening"}:
+        plain["earth_radius"] = plain.pop("semi_major_axis")  # a sphere, which pyproj would not take it for
     try:
         return pyproj.CRS.from_cf(plain)
     except (pyproj.exceptions.CRSError, KeyError, TypeError, ValueError):
