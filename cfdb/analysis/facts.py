@@ -86,8 +86,7 @@ def axis(variable: View) -> str:
 def links(dataset: Any, variable: View) -> dict[str, tuple[str, ...]]:
     """Give the names of the variables that one refers to, by its attributes or by its links."""
     found = dict(links_in(variable.attrs))
-    own = variable._labels.variable(variable._member).links
-    return {**own, **found}
+    return {**variable.links, **found}
 
 
 def resolve(dataset: Any, variable: View, name: str) -> View | None:
@@ -121,7 +120,9 @@ def statistics(variable: View) -> ChunkStatistics | None:
 def _statistics(variable: View) -> ChunkStatistics | None:
     if variable._selection is None:
         return merge(variable._array.statistics().values())
-    return None
+    found = [part for part in variable._array.summaries(variable._selection) if part.written]
+    known = [part.statistics for part in found if part.statistics is not None and part.exact]
+    return merge(known) if len(known) == len(found) else None
 
 
 def extremes(variable: View) -> tuple[Any, Any] | None:

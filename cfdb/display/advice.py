@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from cfdb.analysis.advise import Advice, ChunkAdvice
 from cfdb.analysis.explain import Explanation
+from cfdb.analysis.suggest import EncodingAdvice, EncodingCandidate
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
 
 
@@ -56,6 +57,39 @@ def print_advice(found: Advice) -> str:
     if any(each.is_better for each in found.variables):
         lines.append("Apply it to a new file: ds.create.data_var.generic(..., chunk_shape=advice.chunk_shapes[name])")
     return _text(lines or ["These ways of reading concern no variable"])
+
+
+def print_encodings(found: EncodingAdvice) -> str:
+    """Write in which ways a variable can be stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cfdb
+    >>> with cfdb.open_dataset(None, "n") as ds:
+    ...     ds["t"] = (("y", "x"), np.random.default_rng(0).normal(280, 10, (100, 200)).astype("float32"))
+    ...     print(ds["t"].suggest_encoding(max_error=0.1))
+    t: 1 of 1 chunk looked at, errors up to 0.1 accepted
+         stored as                               size  ratio  error at most
+         as it is                             56.4 kB   1.42  exact
+      *  float32, precision=1                 25.6 kB   3.13  0.05
+    ...
+    """
+    wanted = "lossless" if found.max_error is None else f"errors up to {found.max_error:g} accepted"
+    lines = [f"{found.name}: {part(found.sampled, found.chunks, 'chunk')} looked at, {wanted}"]
+    rows: list[tuple[str, ...]] = [("", "stored as", "size", "ratio", "error at most", "")]
+    rows += [_candidate(each, found) for each in found.candidates]
+    lines += columns(rows, right=[2, 3])
+    if found.best is found.candidates[0]:
+        lines.append("  as it is now is best")
+    return _text(lines)
+
+
+def _candidate(each: EncodingCandidate, found: EncodingAdvice) -> tuple[str, ...]:
+    error = f"{each.max_error:.3g}" if each.max_error else "exact"
+    mark = "*" if each is found.best else ""
+    remark = "" if each.accepted else "too much" if each.max_error > (found.max_error or 0) else "in the sample only"
+    return mark, each.label, byte_size(each.predicted_nbytes), f"{each.ratio:.3g}", error, remark
 
 
 def advised(suggestions: Iterable[str]) -> list[str]:

@@ -62,15 +62,29 @@ class Asking(Part):
     def explain(self) -> Any:
         """Tell what reading this part takes: chunks touched, bytes decoded against used, and how to do better.
 
+        Nothing is read; plans and the table of the file answer.
+
         Returns
         -------
         Explanation
-            Prints as text.
+            Prints as text; numbers as fields: ``chunks``, ``bytes_to_fetch``, ``bytes_decoded``, ``ratio`` ...
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = (("y", "x"), np.zeros((20, 30), "float32"))
+        ...     told = ds["t"][0].explain()
+        ...     print(told.chunks, told.bytes_decoded, told.bytes_used, told.ratio)
+        1 2400 120 20.0
         """
         return door("explain")(self)
 
     def suggest_encoding(self, max_error: float | None = None) -> Any:
-        """Find the type, packing and chunks in which the values take the least room.
+        """Find the type, packing and rounding in which the values take the least room.
+
+        Evenly spaced chunks of up to 64 MiB are read and encoded in every way that may do.
 
         Parameters
         ----------
@@ -80,6 +94,18 @@ class Asking(Part):
         Returns
         -------
         EncodingAdvice
-            Prints as text; ``.options`` are parameters for ``ds.create.data_var.generic``.
+            Prints as text; ``.options`` are parameters for ``ds.create.data_var.generic``. Only ways that are known to
+            keep *all* values within the error are recommended, those that were not looked at included.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = ("x", 280 + np.random.default_rng(0).normal(0, 9, 5000))
+        ...     advice = ds["t"].suggest_encoding(max_error=0.1)
+        ...     made = ds.create.data_var.generic("t2", "x", data=ds["t"].values, **advice.options)
+        ...     print(advice.best.label, bool(np.max(np.abs(made.values - ds["t"].values)) <= 0.1))
+        float64, precision=1 True
         """
         return door("suggest_encoding")(self, max_error)
