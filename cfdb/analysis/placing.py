@@ -36,7 +36,7 @@ class Coverage:
         box = []
         for found, size in zip(positions, shape, strict=True):
             axis = np.zeros(size, bool)
-            axis[found.positions()] = True
+            axis[found.to_slice() if isinstance(found, Range) else found.values] = True
             box.append(axis)
         self.boxes.append(tuple(box))
 
@@ -46,10 +46,8 @@ class Coverage:
         for box in self.boxes:
             inside = np.array(True)
             for number, (axis, wanted) in enumerate(zip(box, positions, strict=True)):
-                part = axis[wanted.positions()].reshape(
-                    [-1 if place == number else 1 for place in range(len(positions))]
-                )
-                inside = inside & part
+                shape = [-1 if place == number else 1 for place in range(len(positions))]
+                inside = inside & axis[wanted.positions()].reshape(shape)
             found |= inside
         return found
 

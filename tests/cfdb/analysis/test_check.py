@@ -298,6 +298,18 @@ def test_data_are_not_read() -> None:
         assert not [key for key in counts.keys if key.startswith(tuple(data))]
 
 
+def test_each_variable_is_asked_for_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    plain = Dataset._object
+    monkeypatch.setattr(Dataset, "_object", lambda self, member: made.append(member) or plain(self, member))
+    with cfdb.open_dataset(None, "n") as ds:
+        for number in range(40):
+            ds[f"v{number}"] = ("x", np.ones(3), {"ancillary_variables": "v0 v1", "units": "1", "long_name": "v"})
+        made.clear()
+        ds.check()
+        assert len(made) <= 2 * len(ds)
+
+
 # rules of users
 
 

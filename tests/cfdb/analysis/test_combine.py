@@ -84,10 +84,12 @@ def test_descending_inputs_give_a_descending_result() -> None:
 
 
 def test_float_labels_with_noise_are_one_label() -> None:
-    with make(x=[0.1, 0.2, 0.3]) as one, make(x=np.array([0.1 + 0.2, 0.4])) as two:
-        with cfdb.combine([one, two], None) as made:
-            assert made["x"].values.tolist() == [0.1, 0.2, 0.3, 0.4]
-            assert made["t"].values.tolist() == [0.0, 1.0, 0.0, 1.0]
+    parts = [make(x=[0.1, 0.2, 0.3]), make(x=np.array([0.1 + 0.2, 0.4]))]
+    with cfdb.combine(parts, None) as made:
+        assert made["x"].values.tolist() == [0.1, 0.2, 0.3, 0.4]
+        assert made["t"].values.tolist() == [0.0, 1.0, 0.0, 1.0]
+    for part in parts:
+        part.close()
 
 
 def test_steps_stay_where_the_labels_keep_them() -> None:
