@@ -1,13 +1,13 @@
 """How is everything summed up from what is known of the chunks, reading only the others?"""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.reduce_blocks import split_box
+from cfdb.compute.reduce_blocks import positions_of, split_box
 from cfdb.compute.reduce_values import split
 from cfdb.compute.source import Box, Source
 from cfdb.format.statistics import ChunkStatistics, compute, merge
@@ -21,34 +21,38 @@ Array = npt.NDArray[Any]
 _BATCH = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
-    """What the notes tell of a part.
+    """What the notes tell of the cells that go into one result.
 
     Attributes
     ----------
-    statistics : tuple of ChunkStatistics
-        Of the chunks whose cells are all in the part.
-    unread : tuple of Box
+    statistics : list of ChunkStatistics
+        Of the chunks whose cells all go there; many are joined.
+    unread : list of Box
         Where the cells lie of which only reading can tell.
     """
 
-    statistics: tuple[ChunkStatistics, ...]
-    unread: tuple[Box, ...]
+    statistics: list[ChunkStatistics] = field(default_factory=list)
+    unread: list[Box] = field(default_factory=list)
+
+    def add(self, summary: ChunkSummary) -> None:
+        """Take a chunk in: its statistics where they can be used."""
+        if not summary.exact or summary.statistics is None:
+            self.unread.append(summary.box)
+            return
+        self.statistics.append(summary.statistics)
+        if len(self.statistics) >= _BATCH:
+            self.statistics = _joined(self.statistics)
 
 
-def known_of(summaries: Iterable[ChunkSummary]) -> Known:
-    """Sort chunks into those whose statistics can be used, and those that must be read."""
-    statistics: list[ChunkStatistics] = []
-    unread: list[Box] = []
+def known_by_result(summaries: Iterable[ChunkSummary], kept: Sequence[int]) -> dict[tuple[int, ...], Known]:
+    """Sort chunks by the result that their cells go into; along the kept axes each has one position."""
+    found: dict[tuple[int, ...], Known] = {}
     for each in summaries:
-        if each.exact and each.statistics is not None:
-            statistics.append(each.statistics)
-            if len(statistics) >= _BATCH:
-                statistics = _joined(statistics)
-        else:
-            unread.append(each.box)
-    return Known(tuple(statistics), tuple(unread))
+        place = tuple(int(positions_of(each.box[axis])[0]) for axis in kept)
+        found.setdefault(place, Known()).add(each)
+    return found
 
 
 def _joined(statistics: list[ChunkStatistics]) -> list[ChunkStatistics]:
@@ -68,7 +72,7 @@ def total_of(source: Source, known: Known, max_mem: int) -> ChunkStatistics | No
     max_mem : int
         Bytes that reading the rest may take.
     """
-    found = list(known.statistics)
+    found = known.statistics
     for _, values in read_boxes(source, known.unread, max_mem):
         found.append(statistics_of_values(values))
         if len(found) >= _BATCH:

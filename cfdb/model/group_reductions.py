@@ -3,10 +3,10 @@
 Chunks are read in their order, each once: what belongs to a group is gathered wherever it stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cfdb.model.numbers import Wish
+from cfdb.model.numbers import KINDS, Wish
 from cfdb.model.reduced import reduce_part
 from cfdb.model.reducing import as_dtype, check_freedom, find_quantiles
 
@@ -109,3 +109,81 @@ class GroupReductions:
     def median(self, dim: Dims = None, *, skipna: bool = True) -> Any:
         """Find the median."""
         return self.quantile(0.5, dim, skipna=skipna)
+
+
+class _Grouped(GroupReductions):
+    """One of several variables that are grouped alike."""
+
+    __slots__ = ("groups", "max_mem", "part")
+
+    def __init__(self, part: "Part", groups: "tuple[AxisGroups, ...]", max_mem: int) -> None:
+        self.part = part
+        self.groups = tuple(each for each in groups if each.dim in part.dims)
+        self.max_mem = max_mem
+
+
+class DatasetGroupReductions:
+    """Reductions of several variables, group by group.
+
+    Each gives a dict of `LabelledArray` by the name of the variable, one variable after the other; those for which it
+    has no meaning, and those that are not grouped, are left out. Parameters are those of the methods of the same name
+    of a grouped variable.
+    """
+
+    __slots__ = ()
+    parts: Mapping[str, "Part"]
+    groups: "tuple[AxisGroups, ...]"
+    max_mem: int
+
+    def _each(self, operation: str, *args: Any, **options: Any) -> dict[str, Any]:
+        found = {}
+        kinds = KINDS["quantile" if operation == "median" else operation]
+        for name, part in self.parts.items():
+            grouped = _Grouped(part, self.groups, self.max_mem)
+            if grouped.groups and part.dtype.kind in kinds:
+                found[name] = getattr(grouped, operation)(*args, **options)
+        return found
+
+    def count(self, dim: Dims = None) -> dict[str, Any]:
+        """Count the cells that are not missing."""
+        return self._each("count", dim)
+
+    def sum(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Sum up; 0 where all cells are missing."""
+        return self._each("sum", dim, **options)
+
+    def mean(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Take the mean."""
+        return self._each("mean", dim, **options)
+
+    def min(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Find the smallest value."""
+        return self._each("min", dim, **options)
+
+    def max(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Find the largest value."""
+        return self._each("max", dim, **options)
+
+    def std(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Take the standard deviation."""
+        return self._each("std", dim, **options)
+
+    def var(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Take the variance."""
+        return self._each("var", dim, **options)
+
+    def any(self, dim: Dims = None) -> dict[str, Any]:
+        """Tell whether any cell is true (not 0)."""
+        return self._each("any", dim)
+
+    def all(self, dim: Dims = None) -> dict[str, Any]:
+        """Tell whether all cells are true (not 0)."""
+        return self._each("all", dim)
+
+    def quantile(self, q: float | Sequence[float], dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Find quantiles."""
+        return self._each("quantile", q, dim, **options)
+
+    def median(self, dim: Dims = None, **options: Any) -> dict[str, Any]:
+        """Find the median."""
+        return self._each("median", dim, **options)

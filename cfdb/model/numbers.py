@@ -14,7 +14,7 @@ from cfdb.compute.reduce import Reduction, reduce_blocks
 from cfdb.compute.reduce_extremes import Extreme, Place, TextExtreme, Truth, Which
 from cfdb.compute.reduce_order import Quantiles, reduce_quantiles
 from cfdb.compute.reduce_sums import Counted, FloatTotal, IntegerSum, Spread
-from cfdb.compute.reduce_totals import all_true, known_of, total_of
+from cfdb.compute.reduce_totals import all_true, known_by_result, total_of
 from cfdb.compute.reduce_values import Reducer, with_missing
 from cfdb.compute.reduce_weights import Weights
 from cfdb.compute.source import Source
@@ -129,50 +129,63 @@ def reduce_numbers(part: Part, task: Reduction, wish: Wish) -> Array:
 
 
 def _from_statistics(part: Part, task: Reduction, wish: Wish) -> Array | None:
-    """Reduce everything from what is known of the chunks; None where that does not tell."""
-    kind = task.source.dtype.kind
-    everything = not task.kept and not task.groups and wish.weights is None
+    """Reduce from what is known of the chunks; None where that does not tell."""
+    kind, kept = task.source.dtype.kind, task.kept
     fill_counts = part.fill_value is not None and not (wish.skipna or part._labels.masked)
-    if not everything or fill_counts or kind not in _STORED.get(wish.operation, "") or not part.size:
+    if wish.weights is not None or fill_counts or kind not in _STORED.get(wish.operation, "") or not part.size:
         return None
+    # every chunk must lie in one result alone
+    apart = all(np.unique(task.source.owners[axis]).size == task.source.shape[axis] for axis in kept)
+    if task.groups or not apart or not task.axes:
+        return None
+    summaries = part._array.summaries(part._selected())
     if wish.operation == "all":
-        summaries = part._array.summaries(part._selected())
-        return np.full(task.shape, all_true(task.source, summaries, task.max_mem))
-    known = known_of(part._array.summaries(part._selected()))
-    if not known.statistics:
+        return None if kept else np.full(task.shape, all_true(task.source, summaries, task.max_mem))
+    known = known_by_result(summaries, kept)
+    if not any(each.statistics for each in known.values()):
         return None
-    total = total_of(task.source, known, task.max_mem)
-    return None if total is None else _of_total(total, task, wish)
+    totals = [total_of(task.source, known[place], task.max_mem) for place in sorted(known)]
+    return _of_totals([total for total in totals if total is not None], task, wish)
 
 
-def _of_total(total: ChunkStatistics, task: Reduction, wish: Wish) -> Array | None:
-    if wish.operation == "count":
-        return np.full(task.shape, total.valid, np.int64)
-    if wish.operation == "any":
-        return np.full(task.shape, bool(total.valid) and bool(total.minimum or total.maximum))
+def _of_totals(totals: list[ChunkStatistics], task: Reduction, wish: Wish) -> Array | None:
+    """Give the results that statistics tell, one each, in the order of the results."""
     source, operation = task.source.dtype, wish.operation
-    missing = np.full(task.shape, not total.valid or bool(total.missing and not wish.skipna))
-    if operation in ("min", "max"):
-        if total.valid and total.minimum is None:
-            return None  # strings too long to be noted
-        value = total.minimum if operation == "min" else total.maximum
-        dtype = np.dtype(object) if source.kind in "TSU" else np.dtype(np.int64) if source.kind in "mM" else source
-        return with_missing(np.full(task.shape, 0 if value is None else value, dtype), missing)
-    if operation == "sum" and wish.skipna:
-        missing[...] = False
-    return _sum_of_total(total, task, wish, missing)
+    valid = np.array([total.valid for total in totals], np.int64).reshape(task.shape)
+    if operation == "count":
+        return valid
+    if operation == "any":
+        return np.array([bool(total.minimum or total.maximum) for total in totals]).reshape(task.shape)
+    missing = (valid == 0) & (operation != "sum")
+    if not wish.skipna:
+        missing = np.array([total.missing > 0 for total in totals]).reshape(task.shape)
+    if operation in ("sum", "mean"):
+        return _summed_totals(totals, task, wish, valid, missing)
+    if any(total.valid and total.minimum is None for total in totals):
+        return None  # strings too long to be noted
+    ends = [total.minimum if operation == "min" else total.maximum for total in totals]
+    dtype = np.dtype(object) if source.kind in "TSU" else np.dtype(np.int64) if source.kind in "mM" else source
+    found = np.empty(len(ends), dtype)
+    found[:] = [0 if end is None else end for end in ends]
+    return with_missing(found.reshape(task.shape), missing)
 
 
-def _sum_of_total(total: ChunkStatistics, task: Reduction, wish: Wish, missing: Any) -> Array | None:
-    result = _summed(task.source.dtype, wish)
-    if isinstance(total.total, FloatSum):
-        value = float(total.total) / (max(1, total.valid) if wish.operation == "mean" else 1)
-        return with_missing(np.full(task.shape, value).astype(result), missing)
-    if total.total is None:
+def _summed_totals(
+    totals: list[ChunkStatistics], task: Reduction, wish: Wish, valid: Array, missing: Any
+) -> Array | None:
+    result, sums = _summed(task.source.dtype, wish), [total.total for total in totals]
+    if any(each is None for each in sums):
         return None
-    high, low = (np.full(task.shape, half, np.int64) for half in (total.total >> 32, total.total & (2**32 - 1)))
-    reducer = IntegerSum(task.source.name, result, wish.operation == "mean")
-    values, _ = reducer.finish((high, low, np.full(task.shape, total.valid)))
+    if any(isinstance(each, FloatSum) for each in sums):
+        values = np.array([float(each) for each in sums if each is not None]).reshape(task.shape)
+        divided = values / np.maximum(valid, 1) if wish.operation == "mean" else values
+        return with_missing(divided.astype(result), missing)
+    whole = [each for each in sums if isinstance(each, int)]
+    high, low = (
+        np.array(half, np.int64).reshape(task.shape)
+        for half in ([each >> 32 for each in whole], [each & (2**32 - 1) for each in whole])
+    )
+    values, _ = IntegerSum(task.source.name, result, wish.operation == "mean").finish((high, low, valid))
     return with_missing(values, missing)
 
 

@@ -339,3 +339,22 @@ def test_a_mask_is_xarrays_business(ds: Any) -> None:
         ds["z"].where(gt=0)
     with pytest.raises(ValueError, match="limit"):
         v.where(gt=0, limit=0)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "filled", "time", "str", "bool"])
+def test_results_in_which_whole_chunks_go_are_not_read(ds: Any, fetched: list[str], kind: str) -> None:
+    data, options = values(kind)
+    v = ds.create.data_var.generic("v", ("y", "x"), data=data, chunk_shape=(1, 7), **options)
+    fetched.clear()
+    names = [name for known, name in PAIRS if known == kind and name != "all"]
+    found = {name: getattr(v[::-2], name)("x") for name in names if (kind, name) != ("time", "mean")}
+    assert not [key for key in fetched if key.startswith(v.id)]
+    v._array.store.set_notes(dict.fromkeys(v._array.written_keys(), b""))
+    for name, each in found.items():
+        want = getattr(v[::-2], name)("x")
+        assert each.dtype == want.dtype
+        if each.dtype.kind in "fiu":
+            np.testing.assert_allclose(np.asarray(each), np.asarray(want), rtol=1e-12)
+        else:
+            np.testing.assert_array_equal(each, want)
+    assert [key for key in fetched if key.startswith(v.id)]
