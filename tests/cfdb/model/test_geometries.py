@@ -348,3 +348,15 @@ def test_geometries_import_shapely_only_when_there_are_some() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_an_empty_coordinate_of_geometries_finds_nothing_and_grows(ds: Any) -> None:
+    coord = ds.create.coord.point()
+    assert (coord.values.tolist(), coord.within((0, 0, 1, 1)).tolist()) == ([], [])
+    for method in (None, "nearest"):
+        with pytest.raises(KeyError, match="it has no labels"):
+            coord.sel(point=Point(0, 0), method=method)
+    coord.append([])
+    coord.append(np.empty((0, 2)))
+    coord.append([Point(1, 2)])
+    assert coord.sel(point=Point(9, 9), method="nearest").item() == Point(1, 2)
