@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 #: Cells whose positions are spread out at a time.
-MOST_POINTS = 2**20
+MOST_POINTS = 2**19
 
 
 class Points:
