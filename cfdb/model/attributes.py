@@ -44,6 +44,12 @@ class Attributes(MutableMapping[str, Any]):
             raise KeyError(unknown_name("attribute", name, attributes))
         return copy.deepcopy(attributes[name])
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give an attribute, or `default` when there is none; no message is made up for what is not there."""
+        self._check()
+        found = self._structure.attributes(self._owner).get(name, default)
+        return found if found is default else copy.deepcopy(found)
+
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
 
