@@ -40,9 +40,20 @@ def is_root(dataset: Any) -> bool:
     return not getattr(dataset, "path", "")
 
 
+def by_name(dataset: Any) -> dict[str, View]:
+    """Give the variables by name."""
+    memory = _memory.get()
+    if memory is None:
+        return dict(dataset.variables.items())
+    if "variables" not in memory:  # all at once: asking a dataset of many variables for each costs each time
+        memory["variables"] = dict(dataset.variables.items())
+    found: dict[str, View] = memory["variables"]
+    return found
+
+
 def variables(dataset: Any) -> list[tuple[str, View]]:
     """Give the variables with their names."""
-    return list(dataset.variables.items())
+    return list(by_name(dataset).items())
 
 
 def described(dataset: Any) -> list[tuple[str, View]]:
@@ -80,12 +91,12 @@ def axis(variable: View) -> str:
     """Tell along which axis a coordinate lies: x, y, z, t or ''."""
     if is_time(variable):
         return "t"
-    return getattr(variable, "axis", None) or axis_of({**variable.attrs, "units": variable.units or ""}) or ""
+    return getattr(variable, "axis", None) or axis_of({**variable.attrs.data, "units": variable.units or ""}) or ""
 
 
 def links(dataset: Any, variable: View) -> dict[str, tuple[str, ...]]:
     """Give the names of the variables that one refers to, by its attributes or by its links."""
-    found = dict(links_in(variable.attrs))
+    found = dict(links_in(variable.attrs.data))
     return {**variable.links, **found}
 
 
@@ -93,9 +104,9 @@ def resolve(dataset: Any, variable: View, name: str) -> View | None:
     """Find a variable that another one names: in its own group first, then in those around it."""
     path, _, _ = variable.name.rpartition("/")
     while True:
-        found: Any = dataset.variables.get(f"{path}/{name}" if path else name)
+        found = by_name(dataset).get(f"{path}/{name}" if path else name)
         if found is not None or not path:
-            return found  # type: ignore[no-any-return]
+            return found
         path = path.rpartition("/")[0]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cfdb.analysis.facts import axis, coordinates, extremes, is_number, is_root, is_time, text
+from cfdb.analysis.facts import axis, by_name, coordinates, extremes, is_number, is_root, is_time, text
 from cfdb.analysis.rules import check_rule
 from cfdb.conventions.cf import is_latitude, is_longitude
 from cfdb.model.view import View
@@ -96,7 +96,7 @@ def contacts(dataset: Any) -> Found:
 @rule("acdd-vocabulary", severity="info")
 def vocabulary(dataset: Any) -> Found:
     """standard_name_vocabulary says which table of names is used, where one is."""
-    if any("standard_name" in variable.attrs for variable in dataset.variables):
+    if any("standard_name" in variable.attrs for variable in by_name(dataset).values()):
         yield from _missing(dataset, "standard_name_vocabulary")
 
 

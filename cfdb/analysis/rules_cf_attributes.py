@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cfdb.analysis.facts import (
+    by_name,
     coordinates,
     described,
     is_flag,
@@ -66,7 +67,7 @@ def names(dataset: Any) -> Found:
             if not _NAME.fullmatch(attribute) and attribute not in ENCODING_ATTRIBUTES:
                 yield name, f"the name of the attribute {attribute!r} is not made of letters, digits and underscores"
     for dim in dataset.dims:
-        if dim not in dataset.variables and not _NAME.fullmatch(dim.rpartition("/")[2]):
+        if dim not in by_name(dataset) and not _NAME.fullmatch(dim.rpartition("/")[2]):
             yield None, f"the name of the dimension {dim!r} is not made of letters, digits and underscores"
     for attribute in dataset.attrs:
         if not _NAME.fullmatch(attribute):

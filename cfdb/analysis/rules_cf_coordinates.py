@@ -8,6 +8,7 @@ import numpy as np
 
 from cfdb.analysis.facts import (
     axis,
+    by_name,
     coordinates,
     described,
     extremes,
@@ -57,7 +58,7 @@ def axis_unique(dataset: Any) -> Found:
     for name, variable in described(dataset):
         seen: dict[str, str] = {}
         for dim in variable.dims:
-            coordinate = dataset.variables.get(dim)
+            coordinate = by_name(dataset).get(dim)
             given = "" if coordinate is None else text(coordinate, "axis").upper()
             if given and given in seen:
                 yield name, f"its coordinates {seen[given]!r} and {dim!r} both have axis {given!r}"
@@ -151,7 +152,8 @@ def monotonic(dataset: Any) -> Found:
 def dimension_order(dataset: Any) -> Found:
     """Dimensions stand in the order of time, vertical, y and x."""
     for name, variable in described(dataset):
-        axes = [axis(dataset.variables[dim]) if dim in dataset.variables else "" for dim in variable.dims]
+        known = by_name(dataset)
+        axes = [axis(known[dim]) if dim in known else "" for dim in variable.dims]
         places = ["tzyx".index(each) for each in axes if each in ("t", "z", "y", "x")]
         if places != sorted(places):
             yield name, f"its dimensions stand in the order {', '.join(variable.dims)}"
@@ -164,7 +166,7 @@ def dimension_coordinate(dataset: Any) -> Found:
         linked = [resolve(dataset, variable, each) for each in links(dataset, variable).get("coordinates", ())]
         covered = {dim for each in linked if each is not None for dim in each.dims}
         for dim in variable.dims:
-            if dim and dim not in dataset.variables and dim not in covered and variable.role == "data":
+            if dim and dim not in by_name(dataset) and dim not in covered and variable.role == "data":
                 yield name, f"the dimension {dim!r} has no coordinate", f"ds.create.coord.generic({dim!r}, data=...)"
 
 
