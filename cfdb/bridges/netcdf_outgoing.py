@@ -160,7 +160,10 @@ def _packed(dtype: DataType, declared: Any) -> Outgoing:
     assert packing is not None
     scale = 10.0 ** -(dtype.precision or 0) if dtype.kind == "f" else 1
     offset = 0 if dtype.offset is None else dtype.offset
-    attrs: dict[str, Any] = {SCALE: np.float64(scale), OFFSET: np.float64(offset)}
+    # readers unpack into the type of these two
+    narrow = dtype.dtype_decoded == np.float32 and codes.itemsize <= 2 and np.float32(offset) == offset
+    real = np.float32 if narrow else np.float64
+    attrs: dict[str, Any] = {SCALE: real(scale), OFFSET: real(offset)}
     if dtype.kind != "f":
         attrs = {SCALE: np.int64(1), OFFSET: np.int64(offset)}
     fill = None if packing.fill is None else codes.type(packing.fill)
