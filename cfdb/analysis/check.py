@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# the modules register their rules
 from cfdb.analysis import rules_acdd, rules_cf_attributes, rules_cf_coordinates, rules_cf_links, rules_cf_values
 from cfdb.analysis.facts import remembering
 from cfdb.analysis.rules import SEVERITIES, Finding, all_rules, check_rule, find_rules
@@ -13,7 +12,7 @@ from cfdb.model.reading import Reading
 
 __all__ = ["CheckReport", "all_rules", "check", "check_rule"]
 
-#: In this order they are listed.
+#: Importing them registers their rules.
 BUILT_IN = (rules_cf_attributes, rules_cf_coordinates, rules_cf_links, rules_cf_values, rules_acdd)
 
 

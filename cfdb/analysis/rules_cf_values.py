@@ -105,7 +105,7 @@ def flag_values_used(dataset: Any) -> Found:
             yield name, f"its values go from {found[0]} to {found[1]}, flag_values from {low} to {high}"
 
 
-@data_rule("data-finite", section="")
+@data_rule("data-finite")
 def finite(dataset: Any) -> Found:
     """No value is infinite."""
     for name, variable in described(dataset):
@@ -114,7 +114,7 @@ def finite(dataset: Any) -> Found:
             yield name, "it has infinite values", "missing values are NaN"
 
 
-@data_rule("data-empty", section="")
+@data_rule("data-empty")
 def empty(dataset: Any) -> Found:
     """Every variable has a value."""
     for name, variable in described(dataset):
@@ -125,7 +125,7 @@ def empty(dataset: Any) -> Found:
             yield name, "it has no value" + (": nothing was written" if found is None else ", all are missing")
 
 
-@data_rule("data-sparse", severity="info", section="")
+@data_rule("data-sparse", severity="info")
 def sparse(dataset: Any) -> Found:
     """A tenth of the values of a variable is there at least."""
     for name, variable in described(dataset):

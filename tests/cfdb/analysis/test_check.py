@@ -1,6 +1,7 @@
 """Every rule finds what it is for, and nothing else."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -431,3 +432,10 @@ def test_real_files_have_plausible_findings(name: str, tmp_path: Path) -> None:
     with cfdb.from_netcdf(sample(name), tmp_path / "x.cfdb") as ds:
         assert {finding.rule for finding in ds.check(rules=["cf", "data"])} == PLAUSIBLE[name]
         assert "acdd-title" in {finding.rule for finding in ds.check()} or "title" in ds.attrs
+
+
+def test_the_documentation_lists_every_rule() -> None:
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "check-and-advise.md"
+    listed = re.findall(r"^\| `([^`]+)` \| (\w+) \| ([^|]*) \| (.+) \|$", page.read_text(), re.MULTILINE)
+    own = [rule for rule in all_rules() if rule.group in ("cf", "acdd", "data")]
+    assert listed == [(rule.name, rule.severity, rule.section, rule.text) for rule in own]
