@@ -115,15 +115,52 @@ class Coordinate(Variable):
             new, present = self._prepared(data)
             self._grow(0, self._continued(new, present, before=True))
 
-    def insert(self, at: int, data: Any) -> None:
-        """Add labels so that the first of them gets position `at`; nothing that is stored moves."""
+    def insert(self, at: int | None = None, data: Any = (), *, before: Any = None, after: Any = None) -> None:
+        """Add labels anywhere; nothing that is stored moves.
+
+        Parameters
+        ----------
+        at : int, optional
+            Position that the first of them gets.
+        data : array-like
+            New labels, in the order they will have.
+        before, after : optional
+            A label next to which they go, instead of `at`.
+
+        Raises
+        ------
+        CoordinateError
+            If a label is missing or occurs already, or a step is enforced; nothing changes then.
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     x = ds.create.coord.generic("x", data=[10, 20, 40])
+        ...     x.insert(0, [5])
+        ...     x.insert(data=[30, 35], before=40)
+        ...     print(x.values)
+        [ 5 10 20 30 35 40]
+        """
         with self._labels.structure.lock:
             new, present = self._prepared(data)
-            if not -present.size <= at <= present.size:
+            place = self._spot(at, before, after)
+            if not -present.size <= place <= present.size:
                 raise SelectionError(f"cannot insert at {at}: coordinate {self.name!r} has {present.size} labels")
             if self.step is not None:
                 raise CoordinateError(f"coordinate {self.name!r} has step {self.step}: labels cannot be inserted")
-            self._grow(at + present.size if at < 0 else at, new)
+            self._grow(place + present.size if place < 0 else place, new)
+
+    def _spot(self, at: int | None, before: Any, after: Any) -> int:
+        """Give the position that is meant."""
+        if [at is None, before is None, after is None].count(False) != 1:
+            raise SelectionError(f"inserting into coordinate {self.name!r} takes one of at=, before= and after=")
+        if at is not None:
+            return at
+        found = self._labels.locate(self.name, after if before is None else before, None, None)
+        if not isinstance(found, int):
+            raise SelectionError(f"{after if before is None else before!r} stands for several labels of {self.name!r}")
+        return found if after is None else found + 1
 
     def drop(self, labels: Any) -> None:
         """Remove labels, and everything stored at them."""
@@ -155,7 +192,8 @@ class Coordinate(Variable):
         """Give new labels as they will be stored, and the present ones; both as the engine knows them."""
         self._labels.check_writable(self._member)
         new = stored_labels(self, data)
-        present = np.asarray(self._codec.encode(self.values))
+        # what is dear to decode is taken as it is stored
+        present = np.asarray(self.values) if self._codec.is_plain(False) else self._array.read()
         check_labels(self.name, *map(self._codec.identities, (new, present)))
         return new, present
 
@@ -172,7 +210,7 @@ class Coordinate(Variable):
     def _grow(self, at: int, labels: Array) -> None:
         if not labels.size:
             return
-        values, added = self.values, self._codec.present(labels, False)
+        values = self._labels.known(self._member)
         structure = self._labels.structure
         with structure.lock:
             before = self._dim.record
@@ -184,7 +222,9 @@ class Coordinate(Variable):
                 structure.set_dimension(self._dim, before)
                 raise
             self._member.version += 1
-            self._labels.remember(self._member, np.concatenate([values[:at], added, values[at:]]))
+            if values is not None:
+                added = self._codec.present(labels, False)
+                self._labels.remember(self._member, np.concatenate([values[:at], added, values[at:]]))
 
     def _shrink(self, slots: Slots) -> None:
         self._labels.check_writable(self._member)

@@ -134,12 +134,18 @@ class Labels:
         member = self.structure.index_of(found)
         return np.arange(found.size) if member is None else self.values_of(member)
 
+    def known(self, member: Member) -> Array | None:
+        """Give all values of a variable if they are cached."""
+        state = (member.version, tuple(dim.slots for dim in member.dims))
+        cached = self._values.get(member.id)
+        return cached[1] if cached is not None and cached[0] == state else None
+
     def values_of(self, member: Member) -> Array:
         """Give all values of a variable, cached until it changes; read-only."""
         state = (member.version, tuple(dim.slots for dim in member.dims))
-        cached = self._values.get(member.id)
-        if cached is not None and cached[0] == state:
-            return cached[1]
+        cached = self.known(member)
+        if cached is not None:
+            return cached
         array = self.array(member)
         values = Codec(member, array).read(array.everything(), False, None)
         values.flags.writeable = False
