@@ -1,6 +1,7 @@
 """Which groups does a part of a variable fall into, and how does one go through them?"""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -11,7 +12,7 @@ from cfdb.compute.groups import iter_groups
 from cfdb.compute.lockstep import Arrays, Together, read_together
 from cfdb.compute.source import Box, Source
 from cfdb.errors import GroupingError, VariableNotFoundError
-from cfdb.model.group_reductions import GroupReductions
+from cfdb.model.group_reductions import DatasetGroupReductions, GroupReductions
 from cfdb.model.labels import pick
 from cfdb.model.part import Part
 from cfdb.plan.periods import AxisGroups, plan_groups
@@ -35,16 +36,17 @@ class GroupBy(GroupReductions):
         Bytes that going through them may take.
     """
 
-    __slots__ = ("groups", "max_mem", "part")
+    __slots__ = ("_itemsize", "groups", "max_mem", "part")
 
-    def __init__(self, part: Part, groups: tuple[AxisGroups, ...], max_mem: int) -> None:
+    def __init__(self, part: Part, groups: tuple[AxisGroups, ...], max_mem: int, itemsize: int) -> None:
         self.part = part
         self.groups = groups
         self.max_mem = max_mem
+        self._itemsize = itemsize
 
     def source(self) -> Source:
         """Describe the part to what computes with it."""
-        return self.part._source()
+        return replace(self.part._source(), itemsize=self._itemsize)
 
     def __len__(self) -> int:
         return prod(len(groups) for groups in self.groups)
@@ -56,11 +58,11 @@ class GroupBy(GroupReductions):
         return _summary(f"<GroupBy of {self.part.name!r}: {len(self)} groups>", self.groups)
 
 
-class DatasetGroupBy:
+class DatasetGroupBy(DatasetGroupReductions):
     """Several variables of a dataset, cut into the same groups.
 
     Iterating gives the groups in order: where each lies (by dimension: a slice, or positions where the members do not
-    follow each other), and its values by variable.
+    follow each other), and its values by variable; ``.mean()`` and others reduce every variable.
 
     Attributes
     ----------
@@ -68,11 +70,16 @@ class DatasetGroupBy:
         The groups along each grouped dimension.
     max_mem : int
         Bytes that going through them may take.
+    parts : mapping of str to View
+        What is grouped, by name.
     """
 
-    def __init__(self, arrays: Arrays, groups: tuple[AxisGroups, ...], max_mem: int) -> None:
+    def __init__(
+        self, arrays: Arrays, groups: tuple[AxisGroups, ...], max_mem: int, parts: Mapping[str, Part]
+    ) -> None:
         self.groups = groups
         self.max_mem = max_mem
+        self.parts = parts
         self._arrays = arrays
 
     def __len__(self) -> int:

@@ -244,7 +244,7 @@ class Iterating(Part):
         slice(0, 2, 1) [0. 1.]
         slice(2, 4, 1) [2. 3.]
         """
-        return GroupBy(self, group_axes(self, coord_names), check_budget(max_mem))
+        return GroupBy(self, group_axes(self, coord_names), check_budget(max_mem), self.infer_itemsize())
 
     def map(
         self,

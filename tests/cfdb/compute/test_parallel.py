@@ -251,7 +251,7 @@ def test_ctrl_c_ends_everything_within_a_second(path: Path, tmp_path: Path) -> N
 
         if __name__ == "__main__":
             with cfdb.open_dataset({str(path)!r}) as ds:
-                list(ds["t"].map(sleeps, n_workers=2))
+                list(ds["t"].map(sleeps, n_workers=1))
         """,
     )
     with subprocess.Popen(
@@ -281,3 +281,14 @@ def test_a_script_without_its_guard_is_told_so(path: Path, tmp_path: Path) -> No
     done = subprocess.run([sys.executable, unguarded], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "__name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_the_script_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(cfdb.__file__).parent.parent / "docs/how-to/iterate.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"np": np}
+    exec(page.split("```python\n")[1].split("```")[0], namespace)
+    namespace["ds"].close()
+    (tmp_path / "warmest.py").write_text(page.split("```py\n")[1].split("```")[0])
+    done = subprocess.run([sys.executable, "warmest.py"], capture_output=True, text=True, timeout=60, check=True)
+    assert len(done.stdout.splitlines()) == 9

@@ -1,5 +1,6 @@
 """Variables and datasets are cut into groups of dates, values and sizes; each chunk is read as few times as may be."""
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,6 +180,27 @@ def test_consecutive_groups_decode_every_chunk_once_in_little_memory(
     for _ in grouped:
         pass
     assert count[0] == ds["t"].n_chunks
+
+
+@pytest.mark.parametrize("grouping", ["time.month", {"time": "M"}])
+def test_groups_stay_within_the_budget(grouping: Any) -> None:
+    days = np.arange("2000-01-01", "2010-01-01", dtype="M8[D]")
+    mb, decoding = 2**20, 2 * 2**20
+    with cfdb.open_dataset(None, "n") as ds, cfdb.set_options(threads=2):
+        ds.create.coord.generic("time", data=days)
+        ds.create.coord.generic("x", data=np.arange(400))
+        ds.create.data_var.generic("t", ("time", "x"), dtype="float64", chunk_shape=(100, 400))
+        ds["t"][...] = np.arange(400) % 7  # what threads fetch is small: up to 4 MiB each of data that do not compress
+        grouped = ds["t"].groupby(grouping, max_mem=4 * mb)
+        next(iter(grouped))
+        tracemalloc.start()
+        try:
+            for _, block in grouped:
+                assert np.isfinite(block).all()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak <= 4 * mb + decoding
 
 
 def test_a_dataset_is_cut_into_the_same_groups(ds: Dataset) -> None:

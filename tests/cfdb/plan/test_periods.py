@@ -71,11 +71,12 @@ def test_weeks_begin_on_monday_as_iso_weeks(times: np.ndarray) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(TIMES, st.sampled_from([("D", 7), ("h", 6), ("M", 5), ("Y", 2), ("h", 30)]))
-def test_counted_periods_are_windows_from_the_unit_of_the_first_value(
-    times: np.ndarray, window: tuple[str, int]
+@given(TIMES, st.sampled_from([("D", 7), ("h", 6), ("M", 5), ("Y", 2), ("h", 30)]), st.booleans())
+def test_counted_periods_are_windows_from_the_unit_of_the_first_date(
+    times: np.ndarray, window: tuple[str, int], descending: bool
 ) -> None:
     unit, count = window
+    times = times[::-1] if descending else times
     whole = times.astype(f"M8[{unit}]")
     numbers = (whole - whole.min()).astype(np.int64) // count
     groups = plan_groups("time", times, f"{count}{unit}")
