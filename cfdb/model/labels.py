@@ -207,7 +207,7 @@ class Labels:
                 (found if dim.path in dims else dropped)[dim.path] = self._part(index, axes, dims)
         found |= dropped
         for other in self.structure.members.values():
-            if other.record.role in roles and _describes(other, member):
+            if _describes(other, member, roles):
                 found[other.path] = self._part(other, axes, dims)
         return found
 
@@ -223,10 +223,16 @@ def _key(axis: Axis, stays: bool) -> "int | Axis":
     return axis if stays else int(axis.positions()[0])
 
 
-def _describes(auxiliary: Member, member: Member) -> bool:
-    """Tell whether an auxiliary coordinate belongs to a variable: along its dimensions, of its group or one around."""
+def _describes(auxiliary: Member, member: Member, roles: tuple[str, ...]) -> bool:
+    """Tell whether an auxiliary coordinate belongs to a variable, by a link or by its place.
+
+    It is in the variable's group or one around it. Its dimensions are among the variable's in either case.
+    """
+    if auxiliary.record.role not in roles:
+        return False
+    linked = auxiliary.id in member.record.links.get("coordinates", ())
     group = auxiliary.path.rpartition("/")[0]
-    inside = not group or member.path.startswith(f"{group}/")
+    inside = linked or not group or member.path.startswith(f"{group}/")
     return inside and auxiliary is not member and all(dim in member.dims for dim in auxiliary.dims)
 
 

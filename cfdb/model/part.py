@@ -86,8 +86,8 @@ class Part(ArrayLike):
 
     @property
     def coord_names(self) -> tuple[str, ...]:
-        """Names of the coordinates along the dimensions, in their order."""
-        return tuple(name for name in self.dims if self._labels.has(name))
+        """Names of the coordinates: those along the dimensions in their order, then the others as in `coords`."""
+        return tuple(self.coords.keys())
 
     @property
     def coords(self) -> Variables[Any]:

@@ -213,8 +213,10 @@ class Scope(Structure):
 
     def _referred(self, own: Collection[Member]) -> list[Member]:
         """Find the variables of the groups around this one that those in it refer to."""
-        found: dict[Member, None] = {}
-        todo = list(own)
+        dims = {dim for member in own for dim in member.dims}
+        placed = (m for m in self.real.members.values() if m.record.role == "auxiliary" and dims.issuperset(m.dims))
+        found = {m: None for m in placed if not m.path.startswith(self._inside) and self.seen(m).path[0] != "/"}
+        todo = [*own, *found]
         while todo:
             member = todo.pop()
             labels = [self.real.index_of(dim) for dim in member.dims]

@@ -427,7 +427,7 @@ def test_a_selection_keeps_the_label_it_was_made_by(small: Any) -> None:
     near = small["t"].sel(lat=44, method="nearest")
     assert near.coords["lat"].item() == 40
     assert list(near.coords.keys()) == ["time", "lat"]
-    assert near.coord_names == ("time",)
+    assert near.coord_names == ("time", "lat")
     assert small.sel(lat=44, method="nearest")["lat"].item() == 40
 
 
