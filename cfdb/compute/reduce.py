@@ -115,18 +115,13 @@ def reduce_blocks(task: Reduction, reducer: Reducer) -> Array:
     if budget.whole:
         return with_missing(*_gather(task, reducer, task.shape, boxes(cuts), budget))
     found: Array = np.empty(0)
-    for column in product(*(cut.pieces() for cut in _only(cuts, task.kept))):
-        parts = _within(task, cuts, column)
-        shape = tuple(
-            positions_of(column[task.kept.index(axis)]).size if axis in task.kept else length
-            for axis, length in enumerate(task.shape)
-        )
-        values = with_missing(*_gather(task, reducer, shape, parts, budget))
+    for column in product(*(cuts[axis].pieces() for axis in task.kept)):
+        shape = list(task.shape)
+        for axis, part in zip(task.kept, column, strict=True):
+            shape[axis] = positions_of(part).size
+        values = with_missing(*_gather(task, reducer, tuple(shape), within(task, cuts, column), budget))
         found = found if found.shape == task.shape else _empty_like(values, task.shape)
-        whole = iter(column)
-        found[_index([next(whole) if axis in task.kept else slice(0, n, 1) for axis, n in enumerate(task.shape)])] = (
-            values
-        )
+        found[column_index(task, column)] = values
     return _unmasked(found)
 
 
@@ -161,14 +156,18 @@ def _chunk_cells(task: Reduction) -> tuple[int, int]:
     return prod(lengths), max(1, prod(lengths[axis] for axis in task.axes) // groups)
 
 
-def _only(cuts: Sequence[AxisCut], axes: Sequence[int]) -> list[AxisCut]:
-    return [cuts[axis] for axis in axes]
-
-
-def _within(task: Reduction, cuts: Sequence[AxisCut], column: Sequence[Picked]) -> Iterator[Box]:
+def within(task: Reduction, cuts: Sequence[AxisCut], column: Sequence[Picked]) -> Iterator[Box]:
     """Give the blocks of one column, in order."""
     kept = dict(zip(task.kept, column, strict=True))
     return product(*([kept[axis]] if axis in kept else list(cut.pieces()) for axis, cut in enumerate(cuts)))
+
+
+def column_index(task: Reduction, column: Sequence[Picked]) -> Any:
+    """Give where the results of a column stand."""
+    parts: list[Picked] = [slice(0, length, 1) for length in task.shape]
+    for axis, part in zip(task.kept, column, strict=True):
+        parts[axis] = part
+    return _index(parts)
 
 
 def _gather(

@@ -102,7 +102,7 @@ class GroupReductions:
     def quantile(
         self, q: float | Sequence[float], dim: Dims = None, *, method: str = "linear", skipna: bool = True
     ) -> Any:
-        """Find quantiles; exact: the cells of a group along the reduced dimensions are in memory at once."""
+        """Find quantiles; exact, also where the cells of a group do not fit in memory."""
         along = () if dim is None else dim
         return find_quantiles(self.part, q, along, None, method, skipna, max_mem=self.max_mem, groups=self.groups)
 

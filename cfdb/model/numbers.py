@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from cfdb.compute.reduce import Reduction, reduce_blocks
 from cfdb.compute.reduce_extremes import Extreme, Place, TextExtreme, Truth, Which
-from cfdb.compute.reduce_order import Quantiles, reduce_quantiles
+from cfdb.compute.reduce_fractions import Quantiles
+from cfdb.compute.reduce_order import reduce_quantiles
 from cfdb.compute.reduce_sums import Counted, FloatTotal, IntegerSum, Spread
 from cfdb.compute.reduce_totals import all_true, known_by_result, total_of
 from cfdb.compute.reduce_values import Reducer, with_missing

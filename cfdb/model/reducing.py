@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.reduce_order import Quantiles
+from cfdb.compute.reduce_fractions import Quantiles
 from cfdb.model.finding import Finding
 from cfdb.model.labelled import LabelledArray
 from cfdb.model.numbers import Wish
@@ -262,7 +262,7 @@ class Reducing(Finding):
         ValueError
             If all cells are missing somewhere.
         """
-        return self._place("argmin", skipna, dim, axis, keepdims, max_mem, out)
+        return self._found_at("argmin", skipna, dim, axis, keepdims, max_mem, out)
 
     def argmax(
         self,
@@ -275,9 +275,9 @@ class Reducing(Finding):
         out: Array | None = None,
     ) -> Any:
         """Find the position of the largest value, the first of them; parameters as of `argmin`."""
-        return self._place("argmax", skipna, dim, axis, keepdims, max_mem, out)
+        return self._found_at("argmax", skipna, dim, axis, keepdims, max_mem, out)
 
-    def _place(
+    def _found_at(
         self, operation: str, skipna: bool, dim: Any, axis: Any, keepdims: bool, max_mem: int, out: Array | None
     ) -> Any:
         found = reduce_part(self, Wish(operation, skipna), dim, axis, keepdims=keepdims, max_mem=max_mem, out=out)
@@ -304,7 +304,7 @@ class Reducing(Finding):
         max_mem: int = 2**29,
         axis: Axes = None,
     ) -> Any:
-        """Find quantiles; exact: all cells along the reduced dimensions are in memory at once.
+        """Find quantiles; exact, also where the cells do not fit in memory: they are gone through several times then.
 
         Parameters
         ----------
@@ -321,7 +321,7 @@ class Reducing(Finding):
         Raises
         ------
         MemoryLimitError
-            If the cells along the reduced dimensions take more than `max_mem`.
+            If not even the counters for this fit in `max_mem`.
         """
         return find_quantiles(self, q, dim, axis, method, skipna, keepdims=keepdims, max_mem=max_mem)
 

@@ -101,8 +101,9 @@ def test_quantiles_fall_back_to_one_group_at_a_time(ds: Any) -> None:
     found = v.groupby("time.month", max_mem=budget).median("y")
     want = [np.median(data[lazily(ds)["time.month"].values == month]) for month in range(1, 13)]
     np.testing.assert_allclose(found, want)
+    assert v.median(max_mem=budget) == np.median(data)
     with pytest.raises(MemoryLimitError, match="max_mem"):
-        v.median(max_mem=budget)
+        v.groupby("time.month", max_mem=1000).median("y")
 
 
 def test_results_carry_labels_and_attributes(ds: Any) -> None:
@@ -152,3 +153,14 @@ def test_a_climatology_larger_than_memory_decodes_every_chunk_once(monkeypatch: 
     months = xr.DataArray(DAYS.astype("M8[ns]"), dims="time").dt.month.values
     want = np.stack([data[months == month].mean(0, dtype="f8") for month in range(1, 13)])
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-6)
+
+
+def test_variables_of_a_dataset_are_reduced_together(ds: Any) -> None:
+    ds.create.data_var.generic("n", ("time", "x"), data=np.arange(DAYS.size * 3).reshape(-1, 3))
+    ds.create.data_var.generic("who", ("time", "x"), data=np.full((DAYS.size, 3), "a", "T"))
+    found = ds.groupby("time.month").mean()
+    assert list(found) == ["v", "n"]
+    for name, each in found.items():
+        np.testing.assert_array_equal(each.values, ds[name].groupby("time.month").mean().values)
+    assert list(ds.groupby({"time": "M"}).max()) == ["v", "n", "who"]
+    assert ds.groupby("time.year").quantile([0.5], "x")["n"].dims == ("quantile", "year")

@@ -435,6 +435,38 @@ def test_quantiles_are_those_of_numpy(ds: Any, method: str, max_mem: int) -> Non
     assert ds["v"].median() == np.nanmedian(data)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i2", "i8", "u1", "u8", "bool", "M8[m]"])
+def test_quantiles_of_more_than_fits_are_exact(decoded: list[str], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    data = (rng.normal(size=(30, 40, 20)) * 100 + 100 * (dtype[0] == "u")).clip(0 if dtype[0] == "u" else -1e4, 250)
+    missing = rng.random(data.shape) < 0.1
+    missing[:, 3] = True
+    stored = (
+        (data > 0) if dtype == "bool" else data.astype("i8").astype(dtype) if dtype[0] == "M" else data.astype(dtype)
+    )
+    if dtype[0] == "f":
+        stored[0, 0, :3] = np.inf, -np.inf, 0
+    if dtype[0] in "fM":
+        stored[missing] = "NaT" if dtype[0] == "M" else np.nan
+    with cfdb.open_dataset(None, "n") as ds:
+        v = ds.create.data_var.generic("v", ("a", "b", "c"), data=stored, chunk_shape=(5, 8, 10))
+        budget = 200_000 if dtype == "f8" else 100_000
+        everything, series = v.quantile([0.01, 0.5], max_mem=budget), v.quantile(0.3, ["a", "c"], max_mem=400_000)
+        numbers = stored.view("i8").astype("f8") if dtype[0] == "M" else stored.astype("f8")
+        numbers[np.isnat(stored) if dtype[0] == "M" else np.isnan(numbers)] = np.nan
+        for found, q, axis in ((everything.values, [0.01, 0.5], None), (series.values, 0.3, (0, 2))):
+            want = quiet(np.nanquantile, numbers, q, axis=axis)
+            if dtype[0] == "M":
+                found = np.where(np.isnat(found), np.nan, found.view("i8").astype("f8"))
+                np.testing.assert_allclose(found, want, atol=0.5)
+            else:
+                np.testing.assert_allclose(found, want, rtol=1e-3 if dtype == "f2" else 1e-6)
+        decoded.clear()
+        v.median(max_mem=budget)
+        passes = len(decoded) / len(set(decoded))
+        assert passes == {"f4": 4, "f8": 8, "f2": 2, "i2": 2, "i8": 8, "u1": 1, "u8": 8, "bool": 1}.get(dtype, 8)
+
+
 def test_wrong_quantiles_are_refused(ds: Any) -> None:
     ds["v"] = (DIMS, field())
     with pytest.raises(ValueError, match="between 0 and 1"):
@@ -529,7 +561,16 @@ def test_a_reduction_decodes_every_chunk_once(decoded: list[str], dim: Any, name
 
 @pytest.mark.parametrize(
     ("name", "dim"),
-    [("mean", "a"), ("std", "a"), ("max", ["b", "c"]), ("argmax", "a"), ("median", "a"), ("sum", "c"), ("var", None)],
+    [
+        ("mean", "a"),
+        ("std", "a"),
+        ("max", ["b", "c"]),
+        ("argmax", "a"),
+        ("median", "a"),
+        ("sum", "c"),
+        ("var", None),
+        ("median", None),
+    ],
 )
 def test_a_reduction_keeps_to_its_budget(name: str, dim: Any) -> None:
     budget = 3_000_000
