@@ -86,13 +86,14 @@ class Lockstep(Listing):
         Returns
         -------
         DatasetGroupBy
-            Iterating gives where each group lies by dimension, and its values by variable.
+            Iterating gives where each group lies by dimension, and its values by variable; ``.mean()`` and others give
+            a dict of results by variable.
         """
         parts, budget = self._some(self._named(data_vars)), check_budget(max_mem)
         widest = max(parts.values(), key=lambda part: part.ndim)
         groups = group_axes(widest, coord_names)
         members = {each.dim: each.members for each in groups}
-        return DatasetGroupBy(together(_sources(parts), None, members), groups, budget)
+        return DatasetGroupBy(together(_sources(parts), None, members), groups, budget, parts)
 
     def map(
         self,
