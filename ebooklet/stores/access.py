@@ -5,9 +5,10 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ebooklet.errors import InvalidURLError
+from ebooklet.stores.limits import MIB, check_acl, check_encryption, check_part_sizes, check_storage_class
 from ebooklet.uri import is_url, split_http
 
 AddressingStyle = Literal["auto", "path", "virtual"]
@@ -68,6 +69,23 @@ class S3Access:
         Seconds after which an operation is not tried again.
     verify : bool or str
         Whether TLS certificates are checked, or the file of the authorities.
+    prefix : str
+        What every key of a request begins with, ending in '/'; a request for another key is refused.
+    storage_class, sse, sse_kms_key_id, acl : str or None
+        What objects are written with: `x-amz-storage-class`, `x-amz-server-side-encryption`, the key of the latter,
+        and `x-amz-acl`; None = what the bucket does by itself.
+    tags : tuple of (str, str)
+        Tags that objects are written with.
+    request_payer : bool
+        Agree to pay for requests to buckets whose requester pays.
+    multipart_threshold, multipart_chunksize : int
+        Bytes from which on an object is written in parts, and bytes of a part.
+    create_bucket : bool
+        Make the bucket when the first object is to be written and there is none.
+    proxies : tuple of (str, str)
+        Proxies by scheme; without any, those of the environment.
+    boto_options : tuple of (str, object)
+        Further options of botocore's `Config`.
     """
 
     bucket: str
@@ -84,6 +102,18 @@ class S3Access:
     retries: int = 3
     deadline: float = 300
     verify: bool | str = True
+    prefix: str = ""
+    storage_class: str | None = None
+    sse: str | None = None
+    sse_kms_key_id: str | None = None
+    acl: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    request_payer: bool = False
+    multipart_threshold: int = 16 * MIB
+    multipart_chunksize: int = 16 * MIB
+    create_bucket: bool = False
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    boto_options: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("threads", "connect_timeout", "read_timeout", "deadline"):
@@ -96,6 +126,10 @@ class S3Access:
             raise ValueError(f"addressing_style={self.addressing_style!r}: use one of {get_args(AddressingStyle)}")
         if self.transport not in get_args(TransportName):
             raise ValueError(f"transport={self.transport!r}: use one of {get_args(TransportName)}")
+        check_storage_class(self.storage_class)
+        check_encryption(self.sse, self.sse_kms_key_id)
+        check_acl(self.acl)
+        check_part_sizes(self.multipart_threshold, self.multipart_chunksize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +148,10 @@ class Settings:
         The credentials of the moment; None = requests are unsigned.
     verify : bool or str
         Whether TLS certificates are checked, or the file of the authorities.
+    source : str
+        Where the keys come from, for messages; empty when requests are unsigned.
+    renew : callable or None
+        Asks for other keys after the server has called those of the moment expired; tells whether there are any.
     """
 
     endpoint: str
@@ -121,6 +159,8 @@ class Settings:
     virtual: bool
     keys: Callable[[], Credentials] | None = field(default=None, repr=False)
     verify: bool | str = True
+    source: str = ""
+    renew: Callable[[], bool] | None = field(default=None, repr=False)
 
 
 _kept: dict[str, Credentials] = {}
