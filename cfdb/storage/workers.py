@@ -109,6 +109,12 @@ class _Run(Generic[T]):
         with self._changed:
             self._stopped = True
             self._changed.wait_for(lambda: not self._active)
+            # threads that have not looked in yet shall not keep what was worked on in memory until they do
+            self._waiting, self._work = iter(()), _nothing
+
+
+def _nothing(_: object) -> None:
+    """Do nothing."""
 
 
 def run_all(jobs: Iterable[T], work: Callable[[T], object], *, inline: bool = False) -> None:

@@ -7,13 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cfdb.options import get_options, set_options
+from cfdb.storage import workers
 from cfdb.storage.workers import iterate, run_all
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -178,3 +182,24 @@ def test_options_are_checked_and_restored() -> None:
     with set_options(max_load=5):
         assert get_options().max_load == 5
     assert get_options() == before
+
+
+def test_what_was_worked_on_is_let_go_although_a_thread_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[Callable[[], object]] = []
+
+    def submit(task: Callable[[], object]) -> None:
+        if late:
+            late.append(task)
+        else:
+            late.append(task)
+            task()
+
+    monkeypatch.setattr(workers._pool, "submit", submit)
+    target = np.zeros(1000)
+    gone = weakref.ref(target)
+    with set_options(threads=2):
+        run_all([1, 2], partial(target.__setitem__, 0))
+    del target
+    assert len(late) == 2
+    assert gone() is None
+    late[1]()
