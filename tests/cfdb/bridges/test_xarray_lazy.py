@@ -79,10 +79,17 @@ def test_a_dataset_is_what_xarray_has_in_memory(ds: Any) -> None:
     assert ds.to_xarray().encoding["source"].endswith("a.cfdb")
 
 
+def fits_xarray(part: slice, size: int) -> bool:
+    """Leave out slices backwards from before the start: xarray takes everything there, of netCDF files too."""
+    return not (part.step is not None and part.step < 0 and part.start is not None and part.start < -size)
+
+
 def indexer(size: int) -> st.SearchStrategy[Any]:
     ends = st.one_of(st.none(), st.integers(-size - 2, size + 2))
     return st.one_of(
-        st.builds(slice, ends, ends, st.sampled_from([None, 1, 2, 3, -1, -2])),
+        st.builds(slice, ends, ends, st.sampled_from([None, 1, 2, 3, -1, -2])).filter(
+            lambda part: fits_xarray(part, size)
+        ),
         st.integers(-size, size - 1),
         st.lists(st.integers(-size, size - 1), max_size=4).map(lambda found: np.array(found, int)),
         st.lists(st.booleans(), min_size=size, max_size=size).map(np.array),
