@@ -227,7 +227,7 @@ def _create(
             attrs=target.attrs,
             fill_value=target.kept.fill_value,
             missing_value=target.kept.missing_value,
-            axis=target.axis,
+            axis=None if target.axis in dataset.axes else target.axis,
             source_encoding=target.kept.encoding,
             compression=compression,
         )

@@ -14,16 +14,8 @@ from cfdb.model.axes import check_axis, owner_of_axis, refuse_taken_axis
 from cfdb.model.crs import CRSCreator
 from cfdb.model.labels import Labels
 from cfdb.model.likeness import likeness
-from cfdb.model.making import (
-    ChunkShape,
-    add_dimension,
-    add_group,
-    as_names,
-    check_options,
-    create_bounds,
-    create_variable,
-    request_of,
-)
+from cfdb.model.making import add_dimension, add_group, create_bounds, create_variable
+from cfdb.model.requests import ChunkShape, as_names, check_options, request_of
 from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
 

@@ -3,10 +3,9 @@
 Whatever is created is there completely or, after an error, not at all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from cfdb.format.codecs import check_compression
 from cfdb.format.dimension import Slots
 from cfdb.format.dtypes import DataType, data_type_of, time_dtype
 from cfdb.format.dtypes import dtype as as_data_type
-from cfdb.format.metadata import ROLES, DimensionRecord, VariableRecord
+from cfdb.format.metadata import DimensionRecord, VariableRecord
 from cfdb.format.names import check_path, group_owner, new_id
+from cfdb.model.axes import refuse_taken_axis
 from cfdb.model.categories import categories_of
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
 from cfdb.model.dataset_types import check_coordinate
@@ -30,78 +30,19 @@ from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
 from cfdb.model.linking import give_roles, resolve_links
 from cfdb.model.renaming import check_free
+from cfdb.model.requests import Request, as_names, checked_request
 from cfdb.model.structure import Dimension, Member, unknown_name
 from cfdb.model.variable import Variable
 from cfdb.model.view import View
 from cfdb.plan.chunks import choose_chunk_shape
 
 Array = npt.NDArray[Any]
-ChunkShape = Sequence[int] | Mapping[str, int] | int | None
+
+__all__ = [
+    "Request", "add_dimension", "add_group", "as_names", "assign", "create_bounds", "create_variable", "typed",
+]  # fmt: skip
 
 _UNITS_OF = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is wanted of a new variable; fields as of `cfdb.format.metadata.VariableRecord`.
-
-    ``encoding`` is ``'auto'`` (the best lossless form of each chunk is found), ``'portable'`` (only codecs that every
-    zarr reader knows), or a dict as ``encoding`` of a variable says it, which may name ``compression``, ``level`` and
-    ``portable`` as well. ``source_encoding`` is how another file stored the values: noted, and of no effect.
-
-    Floats are rounded when they are written, if one of these is given: ``precision`` (decimals), ``keep_bits`` (bits
-    of the mantissa), ``bit_information`` (share of the information in the bits of ``data``, as in 0.99).
-    """
-
-    name: str
-    dims: tuple[str, ...]
-    dtype: Any = None
-    data: Any = None
-    role: str = "data"
-    chunk_shape: ChunkShape = None
-    attrs: Mapping[str, Any] | None = None
-    fill_value: Any = None
-    missing_value: Any = None
-    links: Mapping[str, str | Sequence[str]] | None = None
-    axis: str | None = None
-    step: bool | int | float | None = None
-    units: str | None = None
-    encoding: Mapping[str, Any] | str | None = None
-    source_encoding: Mapping[str, Any] | None = None
-    compression: str | None = None
-    compression_level: int | None = None
-    unlimited: bool = False
-    encoded: bool = False
-    precision: int | None = None
-    keep_bits: int | None = None
-    bit_information: float | None = None
-
-
-_FIELDS = [field.name for field in fields(Request)]
-
-
-def request_of(method: str, options: Mapping[str, Any], *args: Any, **given: Any) -> Request:
-    """Make the request of a method: what it says itself, and the options its user gave."""
-    check_options(method, options)
-    named = {*_FIELDS[: len(args)], *given}
-    twice = [option for option in options if option in named]
-    if twice:
-        raise TypeError(f"{method}() sets {twice[0]} itself; use create.variable(...) to choose it")
-    return Request(*args, **{**options, **given})
-
-
-def check_options(method: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that nothing knows."""
-    for option in options:
-        if option in ("min_value", "max_value"):
-            raise TypeError(
-                f"{method}() has no parameter {option!r}: a range belongs to the type, "
-                "dtype=cfdb.dtypes.dtype('float32', precision=2, min_value=-60, max_value=60)"
-            )
-        if option not in _FIELDS:
-            near = get_close_matches(option, _FIELDS, n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(map(repr, near))}?" if near else f"it has {', '.join(_FIELDS)}"
-            raise TypeError(f"{method}() has no parameter {option!r}; {hint}")
 
 
 def _with_encoding(request: Request) -> Request:
@@ -118,12 +59,11 @@ def create_variable(labels: Labels, request: Request) -> Any:
     """Create a variable and write its values."""
     structure = labels.structure
     structure.check_writable()
-    request = _categorised(_with_encoding(request))
+    request = _categorised(_with_encoding(checked_request(request)))
     with structure.lock, _undone_after_errors(labels) as made:
         path = check_path(request.name)
         check_free(structure, path)
-        if request.role not in ROLES:
-            raise InvalidNameError(f"role={request.role!r} of {path!r}: choose one of {', '.join(ROLES)}")
+        refuse_taken_axis(structure, path, request.axis)
         dtype, data = typed(path, request)
         if request.role == "coordinate":
             check_coordinate(structure.dataset.dataset_type, path, dtype, request.axis)
@@ -237,15 +177,6 @@ def _undone_after_errors(labels: Labels) -> Iterator[list[Member]]:
             if dim not in before and not root.users_of(dim):
                 root.remove_dimension(dim)
         raise
-
-
-def as_names(dims: str | Sequence[str]) -> tuple[str, ...]:
-    """Give names as a tuple."""
-    names = (dims,) if isinstance(dims, str) else tuple(dims)
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise TypeError(f"dimensions are given by their names; {wrong[0]!r} is a {type(wrong[0]).__name__}")
-    return names
 
 
 def _as_array(data: Any) -> Array | None:
