@@ -131,7 +131,7 @@ def group_axes(part: Part, spec: Any) -> tuple[AxisGroups, ...]:
 
 
 def _groups(part: Part, name: Any, how: Any) -> AxisGroups:
-    if isinstance(name, str) and name in part.dims:
+    if isinstance(name, str) and name and name in part.dims:
         return plan_groups(name, part._label_values(name), 1 if how is None else how)
     base, point, _ = str(name).rpartition(".")
     if point and how is None and base in part.dims:

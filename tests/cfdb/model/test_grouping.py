@@ -137,6 +137,21 @@ def test_a_name_alone_gives_every_position_as_upstream(ds: Dataset) -> None:
     assert len(list(ds["t"][:4].groupby(["time", "lat"]))) == 20
 
 
+def test_sizes_and_periods_of_several_dimensions_may_be_mixed_where_upstream_refused(ds: Dataset) -> None:
+    found = list(ds["t"].groupby({"time": "17D", "lat": 3}))
+    assert [block.shape for _, block in found[:2]] == [(17, 3), (17, 2)]
+    assert sum(block.size for _, block in found) == values().size
+
+
+def test_the_names_of_a_group_are_found_in_it(ds: Dataset) -> None:
+    ocean = ds.create.group("ocean")
+    ocean["heat"] = (("time", "depth"), np.ones((DAYS.size, 2)))
+    ocean["kind"] = (("depth",), np.array([1, 0]))
+    assert [where[1] for where, _ in ocean["heat"].groupby("kind")] == [slice(1, 2, 1), slice(0, 1, 1)]
+    assert len(ocean.groupby({"time": "Y"}, data_vars=["heat"])) == 4
+    assert [block["heat"].shape for _, block in ocean.iter_chunks({"depth": 1})] == [(DAYS.size, 1)] * 2
+
+
 def test_dates_of_a_360_day_calendar_are_grouped_by_their_months(ds: Dataset) -> None:
     first = cftime.datetime(1969, 12, 16, calendar="360_day")
     step = cftime.datetime(1969, 12, 17, calendar="360_day") - first
@@ -250,5 +265,7 @@ def test_an_unknown_name_is_a_key_error_and_a_value_error(ds: Dataset) -> None:
     for grouping in ("level", {"level": "M"}, ["time", "level"]):
         with pytest.raises(VariableNotFoundError, match="'t' cannot be grouped by 'level'"):
             ds["t"].groupby(grouping)
+    with pytest.raises(VariableNotFoundError, match="'t' cannot be grouped by ''"):
+        ds["t"][:, None].groupby("")
     with pytest.raises(ValueError, match="max_mem"):
         ds["t"].groupby("time", max_mem=0)

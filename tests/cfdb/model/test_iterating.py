@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cfdb
+from cfdb.compute import windows
 from cfdb.errors import ClosedError, ShapeError, VariableNotFoundError
 from cfdb.model.dataset import Dataset
 from ebooklet.places import StoreConnection
@@ -201,6 +202,33 @@ def test_the_first_chunk_of_a_part_with_an_added_axis(ds: Dataset) -> None:
     assert next(ds["t"][8:, None, 7].written_chunks()) == (slice(0, 4, 1), slice(0, 1, 1), slice(0, 10, 1))
 
 
+def test_asking_for_nothing_in_advance_gives_the_same(ds: Dataset) -> None:
+    for part in (ds["t"], ds["t"][::-2, None, 3:, 1]):
+        for shape in (None, (2, 1, 3)):
+            plain, alike = list(part.iter_chunks(shape)), list(part.iter_chunks(shape, prefetch=False))
+            assert [where for where, _ in plain] == [where for where, _ in alike]
+            assert all(np.array_equal(one, other) for (_, one), (_, other) in zip(plain, alike, strict=True))
+
+
+def test_an_empty_dimension_has_no_blocks(ds: Dataset) -> None:
+    ds.create.coord.generic("later", dtype="int64")
+    ds.create.data_var.generic("none", ("later", "lat"), dtype="float32")
+    for shape in (None, {"later": 3}, {}):
+        assert list(ds["none"].iter_chunks(shape)) == []
+    assert list(ds["none"].groupby("later")) == []
+    assert list(ds.iter_chunks({"later": 2}, data_vars="none")) == []
+    assert list(ds["none"].map(lambda where, data: 1, n_workers=0)) == []
+    assert ds["none"].rechunker().calc_n_reads_rechunker((2, 8)) == (0, 0)
+
+
+def test_going_on_while_the_variable_changes_gives_values_of_then_or_now(ds: Dataset) -> None:
+    blocks = ds["t"].iter_chunks({"time": 2}, max_mem=5000)
+    next(blocks)
+    ds["t"][...] = 1.0
+    for where, block in blocks:
+        assert ((block == 1.0) | (block == values()[where])).all()
+
+
 # several variables
 
 
@@ -292,3 +320,20 @@ def test_a_remote_is_asked_once_for_each_window_of_blocks(published: CountingSto
         }
         assert sum(1 for _ in jobs[how]()) > 1
         assert published.counts.total == (2 if how == "in step" else 1)
+
+
+def test_windows_follow_each_other_and_closing_early_asks_for_no_more(
+    published: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "WINDOW_BYTES", 12 * 40 * 50 * 4)
+    with cfdb.open_edataset(StoreConnection("x.cfdb", published), cache=None) as ds:
+        published.reset()
+        blocks = ds["t"].iter_chunks({"time": 1}, max_mem=40_000)
+        next(blocks)
+        blocks.close()  # type: ignore[attr-defined]
+        assert 1 <= published.counts.total <= 3, "the window of the block, and the next ones"
+    with cfdb.open_edataset(StoreConnection("x.cfdb", published), cache=None) as ds:
+        ds["t"].coords["time"].load()
+        published.reset()
+        assert sum(1 for _ in ds["t"].iter_chunks({"time": 1}, max_mem=40_000)) == 60
+        assert published.counts.total == 60 / 12
