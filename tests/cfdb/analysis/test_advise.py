@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cfdb
-from cfdb.analysis.chunk_costs import Layout, cost_of
+from cfdb.analysis.chunk_costs import Layout, _along, cost_of
 from cfdb.analysis.chunk_search import Way, find_chunk_shape, fits, slowdown
 from tests.cfdb.analysis.counting import counted
 
@@ -27,6 +27,22 @@ def test_the_model_is_the_mean_over_all_places_where_a_box_can_begin(data: st.Da
     assert found.chunks == pytest.approx(np.mean(chunks))
     assert found.decoded == pytest.approx(np.mean(chunks) * chunk * 4)
     assert found.used == length * 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_blocks_that_a_chunk_cuts_short_count_with_their_own_length(data: st.DataObject) -> None:
+    size, chunk = data.draw(small), data.draw(small)
+    length, block = data.draw(st.integers(1, size)), data.draw(st.integers(1, chunk))
+
+    def block_of(place: int) -> range:
+        first = place // chunk * chunk
+        begin = first + (place - first) // block * block
+        return range(begin, min(begin + block, first + chunk))
+
+    starts = range(size - length + 1)
+    cells = [len({c for place in range(start, start + length) for c in block_of(place)}) for start in starts]
+    assert _along(size, chunk, block, length)[1] == pytest.approx(np.mean(cells))
 
 
 @pytest.mark.parametrize("lengths", [(64, 1, 1), (1, 60, 40), (5, 7, 40), (1, 1, 1), (64, 60, 40)])

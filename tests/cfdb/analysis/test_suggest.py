@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import cfdb
 from cfdb.analysis import suggest
+from cfdb.analysis.encodings import Facts, proposals
 from cfdb.analysis.suggest import EncodingAdvice
+from cfdb.format.rounding import MOST_DECIMALS
 from cfdb.model.dataset import Dataset
 from tests.cfdb.analysis.counting import counted
 
@@ -119,6 +121,32 @@ def test_the_bound_of_every_way_holds(numbers: list[float], dtype: str, max_erro
             error = np.max(np.abs(made.read(masked=False).astype("f8") - values.astype("f8")))
             assert error <= candidate.max_error
             assert not candidate.accepted or error <= max_error
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(-1e5, 1e5),
+    st.floats(0, 1e5),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(-3, 3).map(lambda digits: 10.0**digits * 0.7),
+)
+def test_rounding_is_the_coarsest_whose_bound_is_within_the_error(
+    low: float, span: float, name: str, max_error: float
+) -> None:
+    facts = Facts(cfdb.dtypes.dtype(name), low, low + span)
+    values = np.linspace(low, low + span, 2000)
+    for found in proposals(facts, max_error):
+        target = found.dtype.dtype_decoded
+        cast = values.astype(name)
+        moved = np.abs(found.dtype.decode(found.dtype.encode(cast)).astype("f8") - cast.astype("f8"))
+        assert np.max(moved) <= found.bound
+        if found.dtype.precision is None and found.dtype.keep_bits is None:
+            continue
+        assert found.bound <= max_error
+        if found.dtype.precision is not None:
+            assert found.bound * 10 > max_error * 0.99 or found.dtype.precision == -MOST_DECIMALS[target.itemsize]
+        elif found.dtype.keep_bits:
+            assert found.bound * 2.001 > max_error * 0.99
 
 
 def test_declared_fill_values_stay_masked() -> None:
