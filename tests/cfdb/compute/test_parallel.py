@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 from collections.abc import Iterator
 from multiprocessing import active_children
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import cfdb
 from cfdb.compute.parallel import bounded, count_workers, map_blocks
 from cfdb.errors import NotPicklableError, WorkerError
+from cfdb.model.handing import loader
 
 SHAPE, CHUNKS = (20, 12), (3, 5)
 Where = tuple[slice, ...]
@@ -176,6 +178,29 @@ def test_data_do_not_travel_where_workers_can_open_the_file(path: Path, monkeypa
         monkeypatch.setattr(type(part._array), "read", None)
         monkeypatch.setattr(type(part._array), "iterate", None)
         assert sum(value for _, value in part.map(total, {"y": 6}, n_workers=2)) == values().sum()
+
+
+def test_one_process_reads_where_single_blocks_would_decode_the_same_chunks_over_and_over(path: Path) -> None:
+    with cfdb.open_dataset(path) as ds:
+        part = ds["t"]
+        assert loader(part, part._source(), (3, 5), 2**29) is not None
+        assert loader(part, part._source(), (1, 12), 2**29) is None
+        assert sum(value for _, value in part.map(total, {"y": 1}, n_workers=2)) == values().sum()
+
+
+def test_the_memory_of_the_process_that_reads_is_bounded(tmp_path: Path) -> None:
+    mb = 2**20
+    with cfdb.open_dataset(tmp_path / "large.cfdb", "n") as ds:
+        ds["t"] = (("y", "x"), np.zeros((5000, 500)))
+        assert ds["t"].nbytes > 19 * mb
+        tracemalloc.start()
+        try:
+            found = list(ds["t"].map(total, {"y": 100}, max_mem=8 * mb, n_workers=2))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert len(found) == 50
+    assert peak <= 8 * mb + 2 * mb
 
 
 # misuse, and the end
