@@ -74,9 +74,7 @@ class DatasetGroupBy(DatasetGroupReductions):
         What is grouped, by name.
     """
 
-    def __init__(
-        self, arrays: Arrays, groups: tuple[AxisGroups, ...], max_mem: int, parts: Mapping[str, Part]
-    ) -> None:
+    def __init__(self, arrays: Arrays, groups: tuple[AxisGroups, ...], max_mem: int, parts: Mapping[str, Part]) -> None:
         self.groups = groups
         self.max_mem = max_mem
         self.parts = parts
