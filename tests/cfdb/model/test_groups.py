@@ -283,3 +283,9 @@ class TestKeeping:
             assert copy.var_names == ("time", "depth", "temperature", "deep/vents")
             assert (copy.attrs["title"], list(copy.groups)) == ("Ocean", ["deep"])
             assert copy["temperature"].values.tolist() == ocean["temperature"].values.tolist()
+    def test_a_group_is_an_xarray_dataset(self, ds: Any) -> None:
+        pytest.importorskip("xarray")
+        ocean = fill(ds)
+        found = ocean.to_xarray()
+        assert set(found["temperature"].coords) == {"time", "depth"}
+        assert found["temperature"].sel(depth=10.0).values.tolist() == [1, 3, 5]
