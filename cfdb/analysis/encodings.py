@@ -118,9 +118,10 @@ def _rounded(facts: Facts, name: str, cast: float, max_error: float) -> Iterator
     if precision is not None and not _is_coarser(facts.dtype.precision, precision):
         bound = cast + _decimal_error(precision) + facts.largest * float(np.finfo(target).eps)
         yield Proposal(f"{name}, precision={precision}", dtype(name, precision), bound)
-    if not facts.largest or facts.dtype.is_packed:
+    share = facts.largest / left
+    if not share or facts.dtype.is_packed:
         return
-    bits = max(0, math.ceil(math.log2(facts.largest / left)) - 1)
+    bits = max(0, math.ceil(math.log2(share)) - 1)
     if bits < mantissa_bits(target) and not _is_coarser(facts.dtype.keep_bits, bits):
         bound = cast + facts.largest * 2.0 ** -(bits + 1)
         yield Proposal(f"{name}, keep_bits={bits}", dtype(name, keep_bits=bits), bound)

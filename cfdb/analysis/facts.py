@@ -129,11 +129,12 @@ def statistics(variable: View) -> ChunkStatistics | None:
 
 
 def _statistics(variable: View) -> ChunkStatistics | None:
-    if variable._selection is None:
-        return merge(variable._array.statistics().values())
     found = [part for part in variable._array.summaries(variable._selection) if part.written]
     known = [part.statistics for part in found if part.statistics is not None and part.exact]
-    return merge(known) if len(known) == len(found) else None
+    if len(known) == len(found):
+        return merge(known)
+    # of a whole variable only chunks that lost cells are not known: these few are read
+    return merge(variable._array.statistics().values()) if variable._selection is None else None
 
 
 def extremes(variable: View) -> tuple[Any, Any] | None:

@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 
 #: Decoded bytes of the chunks that are looked at.
 SAMPLE_BYTES = 2**26
+#: And their number, however small they are.
+SAMPLE_CHUNKS = 2**10
 #: A way must save so much of the next simpler one.
 _GAIN = 0.98
 #: Label of the way in which the variable is stored.
@@ -131,11 +133,10 @@ def suggest_encoding(view: View, max_error: float | None = None) -> EncodingAdvi
     if max_error is not None and not (isinstance(max_error, int | float | np.number) and 0 <= max_error < math.inf):
         raise ValueError(f"max_error={max_error!r}: give a number that is not negative, or None for lossless")
     array = view._array
-    grid = array.grid
-    statistics = array.statistics()
-    wanted = _sampled_keys(view, [grid.key(index) for index in statistics], array.chunk_nbytes)
-    facts = _facts(view, list(statistics.values()))
-    complete = len(wanted) == len(statistics)
+    written = [part for part in array.summaries() if part.written]
+    wanted = _sampled_keys(view, [part.key for part in written], array.chunk_nbytes)
+    facts = _facts(view, [part.statistics for part in written])
+    complete = len(wanted) == len(written)
     trials = [_Trial(view, proposal) for proposal in _all_proposals(view, facts, max_error or 0.0)]
     array.store.prefetch(wanted)
     stored = decoded = 0
@@ -147,7 +148,7 @@ def suggest_encoding(view: View, max_error: float | None = None) -> EncodingAdvi
     total = array.stored().nbytes
     scale = total / stored if stored else 1.0
     found = [trial.result(view, scale, decoded, complete, max_error or 0.0) for trial in trials if not trial.failed]
-    return EncodingAdvice(view.name, max_error, len(statistics), len(wanted), tuple(found), _smallest(found))
+    return EncodingAdvice(view.name, max_error, len(written), len(wanted), tuple(found), _smallest(found))
 
 
 def _sampled_keys(view: View, written: Sequence[str], chunk_nbytes: int) -> list[str]:
@@ -155,7 +156,7 @@ def _sampled_keys(view: View, written: Sequence[str], chunk_nbytes: int) -> list
     if view._selection is not None:
         touched = set(view._array.grid.plan(view._selection).keys())
         written = [key for key in written if key in touched]
-    number = min(len(written), max(1, SAMPLE_BYTES // max(1, chunk_nbytes)))
+    number = min(len(written), SAMPLE_CHUNKS, max(1, SAMPLE_BYTES // max(1, chunk_nbytes)))
     return [written[(2 * place + 1) * len(written) // (2 * number)] for place in range(number)]
 
 
@@ -171,8 +172,10 @@ def _chunks(view: View, keys: Sequence[str]) -> Iterator[_Chunk]:
         yield _Chunk(values, places, size or 0)
 
 
-def _facts(view: View, statistics: Sequence[ChunkStatistics]) -> Facts:
-    found = merge(statistics)
+def _facts(view: View, noted: Sequence[ChunkStatistics | None]) -> Facts:
+    """Find the extremes of all values; chunks that lost cells since are read for it."""
+    known = [each for each in noted if each is not None]
+    found = merge(known if len(known) == len(noted) else view._array.statistics().values())
     low, high = (None, None) if found is None else (found.minimum, found.maximum)
     return Facts(view.dtype, low, high, view.fill_value)
 

@@ -84,7 +84,7 @@ class Asking(Part):
     def suggest_encoding(self, max_error: float | None = None) -> Any:
         """Find the type, packing and rounding in which the values take the least room.
 
-        Evenly spaced chunks of up to 64 MiB are read and encoded in every way that may do.
+        Evenly spaced chunks, of up to 64 MiB and 1,024 of them, are read and encoded in every way that may do.
 
         Parameters
         ----------

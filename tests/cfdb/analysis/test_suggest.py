@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cfdb
@@ -130,6 +130,7 @@ def test_the_bound_of_every_way_holds(numbers: list[float], dtype: str, max_erro
     st.sampled_from(["float32", "float64"]),
     st.integers(-3, 3).map(lambda digits: 10.0**digits * 0.7),
 )
+@example(0.0, 5e-324, "float32", 7.0)
 def test_rounding_is_the_coarsest_whose_bound_is_within_the_error(
     low: float, span: float, name: str, max_error: float
 ) -> None:
@@ -225,3 +226,25 @@ def test_the_size_of_all_chunks_is_predicted_from_some(
         advice = t.suggest_encoding(max_error=max_error)
         assert (advice.sampled, advice.chunks) == (6, 54)
         assert kept(ds, advice, values, max_error or 0) == pytest.approx(advice.best.predicted_nbytes, rel=0.1)
+
+
+def test_many_tiny_chunks_are_sampled_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggest, "SAMPLE_CHUNKS", 5)
+    with cfdb.open_dataset(None, "n") as ds:
+        t = ds.create.data_var.generic("t", ("x",), data=np.arange(200), chunk_shape=(2,))
+        with counted(ds) as counts:
+            advice = t.suggest_encoding()
+        assert advice.sampled == len(counts.chunks) == 5
+        assert advice.best.accepted
+
+
+def test_chunks_that_lost_cells_do_not_mislead() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        x = ds.create.coord.generic("x", data=np.arange(10.0))
+        t = ds.create.data_var.generic("t", ("x",), data=np.r_[np.arange(9), 70000])
+        assert "int32" in [each.label for each in t.suggest_encoding().candidates]
+        x.truncate(stop=8.0)
+        advice = t.suggest_encoding()
+        assert "int8" in [each.label for each in advice.candidates]
+        made = ds.create.data_var.generic("made", ("x",), data=t.values, **advice.options)
+        assert np.array_equal(made.values, t.values)
