@@ -94,6 +94,58 @@ class History(RuleBasedStateMachine):
         self.labels = np.delete(self.labels, list(gone))
         self.now = {name: np.delete(values, list(gone), self.axis(name)) for name, values in self.now.items()}
 
+    @precondition(lambda self: self.labels.size > 1)
+    @rule(data=st.data())
+    def truncate(self, data: st.DataObject) -> None:
+        ends = data.draw(st.tuples(*[st.integers(0, self.labels.size - 1)] * 2).map(sorted))
+        kept = slice(ends[0], ends[1] + 1)
+        self.ds["x"].truncate(self.labels[ends[0]].item(), self.labels[ends[1]].item())
+        self.labels = self.labels[kept]
+        for name, values in self.now.items():
+            self.now[name] = np.take(values, range(*kept.indices(values.shape[self.axis(name)])), self.axis(name))
+
+    @precondition(lambda self: self.labels.size > 0)
+    @rule(data=st.data(), number=st.integers(0, 1000))
+    def write_by_label(self, data: st.DataObject, number: int) -> None:
+        """Some labels that exist, in any order, and some new ones."""
+        known = data.draw(st.lists(st.sampled_from(self.labels.tolist()), unique=True, max_size=3))
+        new = self.new_labels(data.draw(st.integers(0, 2)))
+        labels = data.draw(st.permutations([*known, *new]))
+        fill = np.arange(len(labels), dtype="f4") + number
+        width = self.now["f"].shape[1]
+        other = {"f": (("x", "n"), np.repeat(fill[:, None], width, 1)), "s": ("x", [str(value) for value in fill])}
+        self.ds.write({**other, "x": np.array(labels, "int64")})
+        after = self.ds["x"].values
+        assert [label for label in after.tolist() if label not in new] == self.labels.tolist()
+        assert sorted(label for label in after.tolist() if label in new) == sorted(new)
+        for at in np.flatnonzero(np.isin(after, new)).tolist():
+            self.insert_labels(at, [int(after[at])])
+        self.now["s"] = self.now["s"].astype("U10")
+        for label, value in zip(labels, fill, strict=True):
+            at = int(np.flatnonzero(self.labels == label)[0])
+            self.now["f"][at] = value
+            self.now["s"][at] = str(value)
+
+    @rule()
+    def write_that_fails(self) -> None:
+        """Labels and values of one variable would fit, those of another do not: nothing changes."""
+        wrong = {"x": [self.next + 1], "f": (("x", "n"), np.ones((1, self.now["f"].shape[1]))), "s": ("x", [3.5])}
+        try:
+            self.ds.write(wrong)
+        except TypeError:
+            return
+        raise AssertionError("a number was taken for a string")
+
+    @rule(dim=st.sampled_from("xn"), max_mem=st.integers(1, 400))
+    def defragment(self, dim: str, max_mem: int) -> None:
+        self.ds.defragment(dim, max_mem=max_mem)
+        assert len(self.ds._structure.dims[dim].slots.runs) < 2
+
+    @rule()
+    def copy(self) -> None:
+        with self.ds.copy(None) as made:
+            self.compare(made)
+
     @rule(size=st.integers(1, 6))
     def resize(self, size: int) -> None:
         self.ds.resize(n=size)
