@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from cfdb.analysis.grid_axes import GridAxis, grid_axis
 from cfdb.analysis.grid_interpolator import EXTRAPOLATIONS, Crossing, GridInterpolator, Placed, Scattering
+from cfdb.analysis.holes import HoleFiller
 from cfdb.analysis.interpolated import Interpolated, Labels, point_labels
 from cfdb.analysis.scattered import EXTRAPOLATIONS as FILLINGS
-from cfdb.analysis.scattered import METHODS, HoleFiller
+from cfdb.analysis.scattered import METHODS
 from cfdb.analysis.spatial import Change, SpatialInterp, check_choice
 from cfdb.analysis.targets import Box, Target, circle_of, grid_target, moved, points_target
 

@@ -21,8 +21,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: Distance beyond a triangle, as a share of the extent of all places, at which a target still counts as inside.
-_TOLERANCE = 1e-9
+#: Share of the way to the middle of all places by which a target at the hull is moved to be inside.
+_NUDGE = 1e-9
 
 
 def spline_knots(nodes: Floats, degree: int) -> Floats:
@@ -107,7 +107,9 @@ class Triangles:
         self._low = points.min(axis=0)
         extent = points.max(axis=0) - self._low
         self._scale = np.where(extent > 0, extent, 1.0)
-        self._found = Delaunay((points - self._low) / self._scale)
+        places = (points - self._low) / self._scale
+        self._middle = places.mean(axis=0)
+        self._found = Delaunay(places)
 
     @classmethod
     def among(cls, points: Floats) -> "Triangles | None":
@@ -132,7 +134,10 @@ class Triangles:
             Whether there is one.
         """
         places = (targets - self._low) / self._scale
-        simplex = self._found.find_simplex(places, tol=_TOLERANCE)
+        # a wider tolerance of find_simplex would make it search all triangles for many targets
+        simplex = self._found.find_simplex(places)
+        lost = np.flatnonzero(simplex < 0)
+        simplex[lost] = self._found.find_simplex(places[lost] + (self._middle - places[lost]) * _NUDGE)
         inside = simplex >= 0
         simplex = np.where(inside, simplex, 0)
         transform = self._found.transform[simplex]

@@ -1,19 +1,17 @@
-"""How is a value found among scattered places, or in the holes of a grid?
+"""How is a value found among scattered places?
 
 Stations are joined to triangles, and a target gets the value of the plane through the three stations around it. The
 triangles belong to the stations that have a value: they are kept until others have one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.analysis.gaps import beside
-from cfdb.analysis.grid_axes import GridAxis
-from cfdb.analysis.interpolators import Triangles, hull_corners, nearest
+from cfdb.analysis.interpolators import Triangles, nearest
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -28,7 +26,7 @@ _SAME_PLACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Join:
+class Join:
     """How the values of some stations make those of all targets.
 
     `apply` takes the values of the valid stations; `outside` are the targets without a value.
@@ -81,7 +79,7 @@ class ScatteredInterpolator:
         self._extrapolation = extrapolation
         self._fill_value = fill_value
         self._min_value = min_value
-        self._last: tuple[bytes, _Join] | None = None
+        self._last: tuple[bytes, Join] | None = None
 
     def __call__(self, field: Array) -> Floats:
         """Interpolate values along the last axis; those before it are taken one after the other."""
@@ -100,7 +98,7 @@ class ScatteredInterpolator:
         result[join.outside] = self._fill_value
         return result
 
-    def _join(self, valid: Bools) -> _Join:
+    def _join(self, valid: Bools) -> Join:
         """Give what belongs to the valid stations; worked out anew when others are valid."""
         key = np.packbits(valid).tobytes()
         if self._last is None or self._last[0] != key:
@@ -108,15 +106,15 @@ class ScatteredInterpolator:
         return self._last[1]
 
 
-def join(points: Floats, targets: Floats, method: str, extrapolation: str) -> _Join:
+def join(points: Floats, targets: Floats, method: str, extrapolation: str) -> Join:
     """Work out how values at some places make the values at targets."""
     lost: Bools = np.logical_not(np.isfinite(targets).all(axis=1))
     if not points.shape[0]:
-        return _Join(lambda values: np.full(lost.size, np.nan), np.ones(lost.size, np.bool_))
+        return Join(lambda values: np.full(lost.size, np.nan), np.ones(lost.size, np.bool_))
     places = np.where(lost[:, None], points[0], targets)
     closest, distance = nearest(points, places)
     if method == "nearest":
-        return _Join(lambda values: values[closest], lost)
+        return Join(lambda values: values[closest], lost)
     same = distance <= _SAME_PLACE * float(np.ptp(points, axis=0).max())
     triangles = Triangles.among(points)
     if triangles is None:
@@ -133,7 +131,7 @@ def join(points: Floats, targets: Floats, method: str, extrapolation: str) -> _J
         found[copied] = values[closest[copied]]
         return found
 
-    return _Join(apply, lost if extrapolation == "nearest" else lost | beyond)
+    return Join(apply, lost if extrapolation == "nearest" else lost | beyond)
 
 
 def _on_circle(points: Floats, targets: Floats, period: float | None) -> tuple[Integers, Floats, Floats]:
@@ -158,110 +156,3 @@ def _on_circle(points: Floats, targets: Floats, period: float | None) -> tuple[I
         index = np.concatenate([index, index[near_end], index[near_start]])
         usable = np.concatenate([usable, usable[near_end] - shift, usable[near_start] + shift])
     return index, usable, aims
-
-
-class HoleFiller:
-    """Fills the missing cells of a grid from the valid cells around them, field by field.
-
-    Parameters
-    ----------
-    axes : (GridAxis, GridAxis)
-        Nodes along the last two axes of a field.
-    method : {'linear', 'nearest', 'cubic'}
-        As of `ScatteredInterpolator`.
-    extrapolation : {'constant', 'nearest'}
-        Whether cells outside the hull of the valid cells stay missing, or take the nearest value.
-    min_value : float, optional
-        Smaller filled values become this; valid cells keep their value.
-
-    Examples
-    --------
-    >>> from cfdb.analysis.grid_axes import grid_axis
-    >>> axes = [grid_axis(np.arange(3.0), "y"), grid_axis(np.arange(3.0), "x")]
-    >>> field = np.array([[0.0, 1.0, 2.0], [3.0, np.nan, 5.0], [6.0, 7.0, np.nan]])
-    >>> HoleFiller(axes, "linear")(field)
-    array([[ 0.,  1.,  2.],
-           [ 3.,  4.,  5.],
-           [ 6.,  7., nan]])
-    """
-
-    def __init__(
-        self,
-        axes: Sequence[GridAxis],
-        method: str = "linear",
-        extrapolation: str = "constant",
-        min_value: float | None = None,
-    ) -> None:
-        self._axes = tuple(axes)
-        self._method = method
-        self._extrapolation = extrapolation
-        self._min_value = min_value
-        self._last: tuple[bytes, Bools, Callable[[Floats], Floats]] | None = None
-
-    def __call__(self, field: Array) -> Floats:
-        """Fill a field whose cells are missing where they are NaN or infinite."""
-        result = np.array(field, np.float64)
-        for place in np.ndindex(result.shape[:-2]):
-            self._fill(result[place])
-        return result
-
-    def _fill(self, field: Floats) -> None:
-        """Fill one field in place."""
-        bad = ~np.isfinite(field)
-        if not bad.any() or bad.all():
-            return
-        values = field
-        for number, axis in enumerate(self._axes):
-            values = axis.rearranged(values, number)
-        key = np.packbits(bad).tobytes()
-        if self._last is None or self._last[0] != key:
-            self._last = key, *self._planned(np.isfinite(values), bad)
-        _, around, fill = self._last
-        found = fill(values[around])
-        field[bad] = found if self._min_value is None else np.maximum(found, self._min_value)
-
-    def _planned(self, valid: Bools, bad: Bools) -> tuple[Bools, Callable[[Floats], Floats]]:
-        """Choose the valid cells that the holes are filled from: those around them, and the corners of all."""
-        holes = ~valid
-        around = beside(holes, diagonal=True)
-        if self._method == "cubic":
-            around = beside(around, diagonal=True)
-        around &= valid
-        around[_outline(valid)] = True
-        nodes = [axis.nodes for axis in self._axes]
-        rows, columns = np.nonzero(around)
-        points = np.stack([nodes[0][rows], nodes[1][columns]], axis=1)
-        rows, columns = np.nonzero(bad)
-        targets = np.stack([self._axes[0].places[rows], self._axes[1].places[columns]], axis=1)
-        flat = [number for number in range(2) if np.ptp(points[:, number]) == 0]
-        if flat and self._method != "nearest":
-            return around, _along_line(points, targets, flat, self._extrapolation)
-        found = join(points, targets, self._method, self._extrapolation)
-        return around, lambda values: np.where(found.outside, np.nan, found.apply(values))
-
-
-def _outline(valid: Bools) -> tuple[Integers, Integers]:
-    """Give the corners of the hull of the valid cells."""
-    rows = np.flatnonzero(valid.any(axis=1))
-    first = valid[rows].argmax(axis=1)
-    last = valid.shape[1] - 1 - valid[rows, ::-1].argmax(axis=1)
-    ends = np.stack([np.concatenate([rows, rows]), np.concatenate([first, last])], axis=1)
-    corners = ends[hull_corners(ends.astype(np.float64))]
-    return corners[:, 0], corners[:, 1]
-
-
-def _along_line(points: Floats, targets: Floats, flat: list[int], extrapolation: str) -> Callable[[Floats], Floats]:
-    """Interpolate where all valid cells lie in one row or column: only along it."""
-    along = 1 if flat[0] == 0 else 0
-    order = np.argsort(points[:, along])
-    places = points[order, along]
-    beside_line = targets[:, flat[0]] != points[0, flat[0]]
-
-    def fill(values: Floats) -> Floats:
-        beyond = np.nan if extrapolation == "constant" else None
-        found: Floats = np.interp(targets[:, along], places, values[order], left=beyond, right=beyond)
-        if extrapolation == "constant":
-            found[beside_line] = np.nan
-        return found
-
-    return fill
