@@ -254,3 +254,59 @@ def test_blocks_cover_every_cell_once_within_the_limit(axes: list[tuple[int, int
         assert count[block].size <= max(most, chunk)
         assert all(part.start in ends for part, ends in zip(block, breaks, strict=True))
     assert (count == 1).all()
+
+
+def test_groups_are_copied_whole_and_alone(tmp_path: Path) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["x"] = ("x", [1, 2])
+        group = ds.create.group("ocean")
+        group.attrs["title"] = "ocean"
+        group["t"] = (("x", "depth"), [[1.0, 2.0], [3.0, 4.0]])
+        ds.create.group("empty")
+        with ds.copy(tmp_path / "a.cfdb") as made:
+            assert list(made) == list(ds)
+            assert set(made.groups.keys()) == {"ocean", "empty"}
+            assert made.groups["ocean"].attrs["title"] == "ocean"
+            assert same(made["ocean/t"].values, ds["ocean/t"].values)
+        with group.copy(None) as alone:
+            assert same(alone["t"].values, ds["ocean/t"].values)
+            assert alone["t"].dims == ("x", "depth")
+            assert alone["x"].values.tolist() == [1, 2]
+            assert alone.attrs["title"] == "ocean"
+
+
+def test_a_remote_dataset_is_copied_a_few_chunks_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = (tmp_path / "store" / "x.cfdb").as_uri()
+    values = np.random.default_rng(0).random(1000)
+    with cfdb.open_edataset(uri, flag="n", cache=None) as ds:
+        ds.create.coord.generic("x", data=np.arange(1000))
+        ds.create.variable("t", ("x",), "float64", chunk_shape=(50,), data=values)
+    with cfdb.open_edataset(uri, cache=None) as ds:
+        windows: list[int] = []
+        store = ds._structure.store
+        prefetch = store.prefetch
+        monkeypatch.setattr(store, "prefetch", lambda keys: (windows.append(len(keys)), prefetch(keys))[1])
+        with ds.copy(tmp_path / "local.cfdb", max_mem=2000) as made:
+            assert same(made["t"].values, values)
+            assert made["t"]._array.statistics() == ds["t"]._array.statistics()
+        assert sum(windows) == 21
+        assert max(windows) < 6
+    with cfdb.open_dataset(tmp_path / "local.cfdb", "w") as made:
+        made["x"].append([1000])
+        assert made.sizes == {"x": 1001}
+
+
+def test_labels_are_written_to_a_remote_dataset_and_undone_after_an_error(tmp_path: Path) -> None:
+    uri = (tmp_path / "store" / "x.cfdb").as_uri()
+    with cfdb.open_edataset(uri, flag="n", cache=None) as ds:
+        ds["x"] = ("x", [1, 2])
+        ds["t"] = ("x", [1.0, 2.0])
+    with cfdb.open_edataset(uri, tmp_path / "a.cfdb", "w") as ds:
+        ds["t"][0] = 7.0
+        with pytest.raises(TypeError):
+            ds.write({"x": [3], "t": ("x", [3.0]), "u": ("x", [object()])})
+        assert ds["x"].values.tolist() == [1, 2]
+        ds.write({"x": [0], "t": ("x", [0.0])})
+    with cfdb.open_edataset(uri, cache=None) as ds:
+        assert ds["x"].values.tolist() == [0, 1, 2]
+        assert ds["t"].values.tolist() == [0.0, 7.0, 2.0]
