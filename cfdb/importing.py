@@ -11,7 +11,7 @@ from cfdb.opening import open_dataset
 
 def from_netcdf(
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str] | Dataset,
+    target: str | os.PathLike[str] | Dataset | None,
     *,
     flag: str = "n",
     chunks: Chunks = None,
@@ -31,8 +31,9 @@ def from_netcdf(
     ----------
     source : str or path
         A netCDF-4 file.
-    target : str, path or Dataset
-        Where it goes: a file, or an open writable dataset (also of `open_edataset`), which is not synced or pushed.
+    target : str, path, Dataset or None
+        Where it goes: a file, or an open writable dataset (also of `open_edataset`), which is not synced or pushed;
+        None is a new dataset in memory.
     flag : {'n', 'w', 'c'}
         How a file is opened; ``'n'`` replaces what is there.
     chunks : dict, optional
@@ -48,7 +49,7 @@ def from_netcdf(
     Returns
     -------
     Dataset
-        `target` itself, or the new file, open for reading.
+        `target` itself, the new file, open for reading, or the new dataset in memory.
 
     Raises
     ------
@@ -76,6 +77,9 @@ def from_netcdf(
     if flag not in ("n", "w", "c"):
         raise ValueError(f"flag={flag!r}: importing writes; choose 'n' (new), 'c' (create or add) or 'w' (add)")
     check_import(source, chunks=chunks, include=include, exclude=exclude)
+    if target is None:
+        dataset = open_dataset(None, "n", compression=compression or "zstd")
+        return from_netcdf(source, dataset, chunks=chunks, include=include, exclude=exclude, progress=progress)
     with open_dataset(target, flag, compression=compression or "zstd") as dataset:
         from_netcdf(
             source, dataset, chunks=chunks, include=include, exclude=exclude, compression=compression, progress=progress

@@ -88,3 +88,9 @@ def test_a1b_is_selected_by_label(a1b: Path) -> None:
         lat, lon = file["latitude"][3], file["longitude"][5]
         series = ds["air_temperature"].sel(latitude=lat, longitude=lon)
         assert np.array_equal(series.values, expected)
+
+
+def test_without_a_target_the_dataset_is_in_memory() -> None:
+    with cfdb.from_netcdf(sample("A1B_north_america.nc"), None, chunks={"time": 12}) as ds:
+        assert ds["air_temperature"].chunk_shape == (12, 37, 49)
+        assert ds.writable
