@@ -3,7 +3,7 @@
 Every method here is a door (see `doors`): xarray, copies, reports, checks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cfdb.model.doors import door
@@ -40,10 +40,16 @@ class Surveying(Listing):
         include_data_vars: Sequence[str] | None = None,
         exclude_data_vars: Sequence[str] | None = None,
         *,
+        overwrite: bool = False,
+        chunk_shape: Mapping[str, int] | None = None,
+        max_mem: int = 2**29,
         progress: Any = None,
         **options: Any,
     ) -> Any:
         """Copy the dataset, or this part of it, into a new file.
+
+        What is copied whole is copied as it is stored: nothing is decoded, and chunks that were never written stay so.
+        The file appears when it is complete; after an error there is none.
 
         Parameters
         ----------
@@ -51,17 +57,24 @@ class Surveying(Listing):
             Of the new file; None keeps the copy in memory.
         include_data_vars, exclude_data_vars : sequence of str, optional
             Data variables to copy, or to leave out; not both. Coordinates and what the variables refer to come along.
+        overwrite : bool
+            Whether a file that exists is replaced.
+        chunk_shape : mapping, optional
+            Other chunk lengths of the data variables, by dimension; -1 is the whole dimension.
+        max_mem : int
+            Bytes to use; a chunk is held in any case.
         progress : bool or callable, optional
             True for a bar, or a function that is called with the chunks done and their number.
         **options
-            Further parameters of `cfdb.open_dataset`.
+            Further parameters of `cfdb.open_dataset`; with another ``compression`` chunks are encoded anew.
 
         Returns
         -------
         Dataset
             The copy, open for writing.
         """
-        return door("copy_dataset")(self, file_path, include_data_vars, exclude_data_vars, progress, options)
+        said = {**options, "overwrite": overwrite, "chunk_shape": chunk_shape, "max_mem": max_mem}
+        return door("copy_dataset")(self, file_path, include_data_vars, exclude_data_vars, progress, said)
 
     def to_netcdf4(
         self,

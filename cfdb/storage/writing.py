@@ -44,7 +44,7 @@ class ArrayWriter:
         if not len(plan):
             return
         to_cells = self.access.pipeline.to_cells
-        if not encoded and (self._are_cells(values) or not self._always_fits(values)):
+        if not encoded and not self._can_wait(values):
             values, encoded = to_cells(values), True
 
         def work(batch: Sequence[ChunkProjection]) -> None:
@@ -80,21 +80,14 @@ class ArrayWriter:
             cost = cost * min(reached, length) // length
         return len(plan) * max(1, cost)
 
-    def _are_cells(self, values: Array) -> bool:
-        """Whether values are stored as they are: turning all of them into cells takes no copy."""
-        target = self.access.pipeline.dtype
-        plain = target.packing is None and target.precision is None and target.kind in "biufcmM"
-        return plain and values.dtype == target.dtype_encoded and not isinstance(values, np.ma.MaskedArray)
-
-    def _always_fits(self, values: Array) -> bool:
-        """Whether values are encoded without ever failing, so that chunks need not be tried first."""
+    def _can_wait(self, values: Array) -> bool:
+        """Whether turning values into cells takes work and never fails, so that each thread may do its part of it."""
         if isinstance(values, np.ma.MaskedArray):
             return False
         target, dtype = self.access.pipeline.dtype, values.dtype
-        packing = target.packing
-        if packing is None:
-            return dtype == target.dtype_encoded and dtype.kind in "biufcmM"
-        return target.kind == "f" and packing.fill is not None and dtype.kind in "biuf"
+        if target.packing is not None:
+            return target.kind == "f" and target.packing.fill is not None and dtype.kind in "biuf"
+        return dtype == target.dtype_encoded and (target.precision is not None or target.keep_bits is not None)
 
     def _store(self, grid: ChunkGrid, parts: Sequence[ChunkProjection], chosen: Sequence[Array]) -> None:
         """Put cells into their chunks, and these into the store."""

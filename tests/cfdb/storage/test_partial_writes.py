@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cfdb
 from cfdb.errors import CorruptChunkError
 from cfdb.format.codecs import CodecPipeline, default_chain
 from cfdb.format.dtypes import DataType, dtype
@@ -92,3 +93,25 @@ def test_damage_names_the_chunk() -> None:
     array.store.set_many([ChunkWrite("abcdefgh/0.0", bytes(payload))])
     with pytest.raises(CorruptChunkError, match=r"chunk 0\.0 of variable 't'"):
         array.write(select((slice(0, 2), slice(0, 3)), array.shape), np.zeros((2, 3), "f4"))
+
+
+PACKED = [
+    (dtype("float32", 1, 0, 4e8), [4_000_000_001, 3_999_999_999, 0, 7], 5.5),
+    (dtype("int32", min_value=-5, max_value=200), [1, 206, 3, 255], 100),
+    (dtype("datetime64[m]", min_value="1970-01-01", max_value="2100-01-01"), [0, 1, 9999999, 12], "2020-05-05"),
+]
+
+
+@pytest.mark.parametrize(("packed", "codes", "value"), PACKED, ids=["float", "int", "time"])
+@pytest.mark.parametrize("chunk", [4, 3])
+def test_codes_that_a_write_does_not_reach_keep_every_bit(packed: DataType, codes: Any, value: Any, chunk: int) -> None:
+    """Also those that a decoded value would not lead back to: float32 has 24 bits, these codes have 32."""
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.dimension("x", 5)
+        ds.create.data_var.generic("v", ("x",), packed, (chunk,))
+        stored = np.array([*codes, codes[0]], packed.dtype_encoded)
+        ds["v"].set((), stored, decoded=False)
+        ds["v"][2] = np.datetime64(value) if isinstance(value, str) else value
+        found = ds["v"]._array.read_cells(ds["v"]._selected())
+        assert found[[0, 1, 3, 4]].tolist() == stored[[0, 1, 3, 4]].tolist()
+        assert found[2] == packed.encode(np.array([value]))[0] if not isinstance(value, str) else found[2] > 0
