@@ -1,5 +1,6 @@
 """Labels select on variables, views of views and datasets what they select in xarray."""
 
+import pickle
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from cfdb.errors import (
 )
 from cfdb.format.dtypes import dtype, time_dtype
 from cfdb.model.reading import DatasetView
+from cfdb.storage.engine import ChunkedArray
 from tests.support.oracle import same
 
 ORDERS = ["ascending", "descending", "unsorted"]
@@ -230,8 +232,9 @@ def test_a_month_is_a_label_of_a_coordinate_of_months(made: Made) -> None:
     ds, _ = made["datetime64[M]", "ascending"]
     assert ds["t"].sel(x="2000-02").values.tolist() == [16, 17]
     assert ds["t"].sel(x="2000-02-20", method="nearest", tolerance="10D").values.tolist() == [18, 19]
-    with pytest.raises(LabelNotFoundError):
-        ds["t"].sel(x="2000-02-20", method="nearest", tolerance="9D")
+    for label in ("2000-02-20", [np.datetime64("2000-02-20")], [np.datetime64("1990-01")]):
+        with pytest.raises(LabelNotFoundError):
+            ds["t"].sel(x=label, method="nearest", tolerance="9D")
 
 
 def test_the_nearest_unsigned_label_is_the_nearest(made: Made) -> None:
@@ -386,6 +389,46 @@ def test_unsigned_and_float_coordinates_find_numbers_of_other_types() -> None:
         assert ds["t"].sel(x=[0.3, 0.1, 0.3]).shape == (3, 2)
 
 
+def test_noise_of_arithmetic_does_not_lose_a_label_of_a_list() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("x", data=np.linspace(0, 1, 11))
+        ds["t"] = ("x", np.arange(11))
+        assert ds["x"][3].item() > 0.3
+        assert ds["t"].sel(x=[0.6, 0.3]).values.tolist() == [6, 3]
+        assert ds["t"].sel(x=[0.65, 0.3], method="pad").values.tolist() == [6, 3]
+        assert ds["t"].sel(x=0.3, method="pad").item() == 3
+
+
+def test_what_finds_labels_follows_the_coordinate() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        x = ds.create.coord.generic("x", data=[1, 2, 3])
+        ds["t"] = ("x", [1.0, 2.0, 3.0])
+        part = ds["t"][1:]
+        assert (ds["t"].sel(x=3).item(), part.sel(x=3).item()) == (3, 3)
+        x.append([9])
+        ds["t"][-1] = 9.0
+        assert ds["t"].sel(x=[9, 3]).values.tolist() == [9, 3]
+        x.prepend([0])
+        assert ds["t"].sel(x=3).item() == 3
+        assert part.sel(x=1).item() == 1  # a part keeps its positions
+        ds.rename(x="y")
+        with pytest.raises(LabelNotFoundError, match="5 is not in 'y'"):
+            ds["t"].sel(y=5)
+
+
+def test_views_are_handed_to_other_processes(tmp_path: Path) -> None:
+    with cfdb.open_dataset(tmp_path / "a.cfdb", "n") as ds:
+        ds.create.coord.generic("x", data=[10, 20, 30])
+        ds["t"] = (("x", "y"), np.arange(6.0).reshape(3, 2))
+    with cfdb.open_dataset(tmp_path / "a.cfdb") as ds:
+        parts = (ds["t"], ds["t"].sel(x=[30, 10])[:, 0], ds.sel(x=slice(20, 30)).isel(y=-1))
+        packed = pickle.dumps(parts)
+    whole, view, dataset = pickle.loads(packed)
+    assert whole.values.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert (view.values.tolist(), view.coords["x"].values.tolist()) == ([4, 0], [30, 10])
+    assert (dataset["t"].values.tolist(), dataset.sizes) == ([3, 5], {"x": 2})
+
+
 def test_truth_values_are_labels_too() -> None:
     with cfdb.open_dataset(None, "n") as ds:
         ds.create.coord.generic("land", data=[True, False])
@@ -500,7 +543,11 @@ def test_stations_are_taken_out_of_a_grid_as_in_xarray(stations: list[tuple[floa
 
 
 def test_points_of_many_cells_are_read_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.arange(50 * 8 * 9).reshape(50, 8, 9)
+    values, sizes = np.arange(50 * 8 * 9).reshape(50, 8, 9), []
+    plain = ChunkedArray.read_points
+    monkeypatch.setattr(
+        ChunkedArray, "read_points", lambda self, points: sizes.append(len(points[0])) or plain(self, points)
+    )
     with cfdb.open_dataset(None, "n") as ds:
         t = ds.create.data_var.generic("t", ("time", "y", "x"), chunk_shape=(5, 4, 4), data=values)
         rows, columns = [0, 7, -1, 3], [8, 0, 2, 2]
@@ -508,6 +555,8 @@ def test_points_of_many_cells_are_read_part_by_part(monkeypatch: pytest.MonkeyPa
         found = t.isel_points(y=rows, x=columns)
         assert found.dims == ("time", "points")
         assert (found.values == values[:, rows, columns]).all()
+        assert max(sizes) <= 30
+        assert len(sizes) == 8
         assert (t.isel_points({"time": rows}).values == values[rows]).all()
 
 
