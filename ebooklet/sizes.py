@@ -1,8 +1,11 @@
-"""How is a number of bytes written for a person, and how do people write it?"""
+"""How are bytes, durations and rates written for a person, and how do people write them?"""
 
 import re
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
+_RATE = re.compile(r"(.*?)\s*(?:/\s*s|ps)\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(ms|min|[smhdw])\s*")
+_SECONDS = {"ms": 0.001, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -45,4 +48,68 @@ def parse_size(size: int | str) -> int:
     if found is None or (found[3] and not found[2]):
         raise ValueError(f"{size!r} is not a size: give a number of bytes, or a text as '500kB', '16MB' or '1.5GiB'")
     power = " KMGTP".index(found[2].upper() or " ")
-    return round(float(found[1]) * (1024 if found[3] else 1000) ** power)
+    base = 1024.0 if found[3] else 1000.0
+    return round(float(found[1]) * pow(base, power))
+
+
+def parse_rate(rate: float | str) -> float:
+    """The bytes per second that a text such as ``'5MB/s'`` says; ``'5MB'`` means the same.
+
+    Raises
+    ------
+    ValueError
+        If the text is no rate, or not more than zero.
+
+    Examples
+    --------
+    >>> parse_rate("5MB/s"), parse_rate("500 kB"), parse_rate(1000)
+    (5000000.0, 500000.0, 1000.0)
+    """
+    found = _RATE.fullmatch(rate) if isinstance(rate, str) else None
+    try:
+        number = _number(rate)
+        number = float(parse_size(found[1] if found else rate)) if number is None else number  # type: ignore[arg-type]
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{rate!r} is not a rate: give bytes per second, or a text as '500kB/s' or '5MB/s'")
+    return number
+
+
+def parse_duration(duration: float | str) -> float:
+    """The seconds that a text such as ``'24h'``, ``'30d'`` or ``'10min'`` says.
+
+    Raises
+    ------
+    ValueError
+        If the text is no duration, or less than zero.
+
+    Examples
+    --------
+    >>> parse_duration("24h"), parse_duration("1.5 min"), parse_duration(2)
+    (86400.0, 90.0, 2.0)
+    """
+    found = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    number = _number(duration)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else -1.0 if number is None else number
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{duration!r} is not a duration: give seconds, or a text as '90s', '10min', '24h' or '30d'")
+    return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """Write a time for a person.
+
+    Examples
+    --------
+    >>> duration_text(0.42), duration_text(75), duration_text(7300), duration_text(200_000)
+    ('0.42 s', '1.2 min', '2.0 h', '2.3 d')
+    """
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    unit, length = next((unit, _SECONDS[unit]) for unit in ("d", "h", "min") if seconds >= _SECONDS[unit])
+    return f"{seconds / length:.1f} {unit}"
+
+
+def _number(given: object) -> float | None:
+    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
