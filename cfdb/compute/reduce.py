@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.reduce_blocks import AxisCut, Chunked, Limits, Picked, boxes, cut_blocks, positions_of
+from cfdb.compute.reduce_blocks import Chunked, Limits, Picked, cut_blocks, positions_of
 from cfdb.compute.reduce_extremes import Place
 from cfdb.compute.reduce_values import Block, Mask, Reducer, State, split, with_missing
+from cfdb.compute.reduce_windows import in_order
 from cfdb.compute.source import Box, Source
 from cfdb.errors import MemoryLimitError
 from cfdb.options import get_options
@@ -113,13 +114,14 @@ def reduce_blocks(task: Reduction, reducer: Reducer) -> Array:
     budget = _budget(task, reducer)
     cuts = cut_blocks(task.source, task.kept, (), budget.limits)
     if budget.whole:
-        return with_missing(*_gather(task, reducer, task.shape, boxes(cuts), budget))
+        return with_missing(*_gather(task, reducer, task.shape, in_order(task.source, cuts), budget))
     found: Array = np.empty(0)
     for column in product(*(cuts[axis].pieces() for axis in task.kept)):
         shape = list(task.shape)
         for axis, part in zip(task.kept, column, strict=True):
             shape[axis] = positions_of(part).size
-        values = with_missing(*_gather(task, reducer, tuple(shape), within(task, cuts, column), budget))
+        parts = in_order(task.source, cuts, dict(zip(task.kept, column, strict=True)))
+        values = with_missing(*_gather(task, reducer, tuple(shape), parts, budget))
         found = found if found.shape == task.shape else _empty_like(values, task.shape)
         found[column_index(task, column)] = values
     return _unmasked(found)
@@ -154,12 +156,6 @@ def _chunk_cells(task: Reduction) -> tuple[int, int]:
     lengths = [Chunked.of(task.source, axis).largest for axis in range(len(task.source.shape))]
     groups = prod(min(lengths[axis], len(members)) for axis, members in task.groups.items())
     return prod(lengths), max(1, prod(lengths[axis] for axis in task.axes) // groups)
-
-
-def within(task: Reduction, cuts: Sequence[AxisCut], column: Sequence[Picked]) -> Iterator[Box]:
-    """Give the blocks of one column, in order."""
-    kept = dict(zip(task.kept, column, strict=True))
-    return product(*([kept[axis]] if axis in kept else list(cut.pieces()) for axis, cut in enumerate(cuts)))
 
 
 def column_index(task: Reduction, column: Sequence[Picked]) -> Any:

@@ -144,11 +144,6 @@ def _shrink(lengths: list[int], axes: Sequence[int], counted: Sequence[int], mos
             lengths[axis] = max(1, lengths[axis] * most // cells)
 
 
-def boxes(cuts: Sequence[AxisCut]) -> Iterator[Box]:
-    """Give the blocks, the last axis varying fastest."""
-    return product(*(list(cut.pieces()) for cut in cuts))
-
-
 def split_box(box: Box, most: int) -> Iterator[Box]:
     """Cut a box into some of at most so many cells."""
     counts = [positions_of(part).size for part in box]

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.compute.reduce import Reduction, block_parts, take
-from cfdb.compute.reduce_blocks import Limits, boxes, cut_blocks, positions_of
+from cfdb.compute.reduce_blocks import Limits, cut_blocks, positions_of
 from cfdb.compute.reduce_fractions import Floats, Quantiles
 from cfdb.compute.reduce_selection import select_quantiles
 from cfdb.compute.reduce_values import Mask, split
+from cfdb.compute.reduce_windows import in_order
 from cfdb.compute.source import Box, Source
 from cfdb.errors import MemoryLimitError
 from cfdb.options import get_options
@@ -58,7 +59,7 @@ def reduce_quantiles(task: Reduction, wanted: Quantiles) -> Floats | Array:
             return _group_by_group(task, wanted, result)
         return select_quantiles(task, wanted, result)
     work = _Work(task, wanted, times, task.lookups())
-    for found in iterate(boxes(cuts), work, ahead=ahead):
+    for found in iterate(in_order(task.source, cuts), work, ahead=ahead):
         for index, values in found:
             result[index] = values
     return result

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.compute.reduce import Reduction, column_index, within
+from cfdb.compute.reduce import Reduction, column_index
 from cfdb.compute.reduce_blocks import AxisCut, Limits, Picked, cut_blocks, positions_of
 from cfdb.compute.reduce_fractions import Floats, Quantiles, between
 from cfdb.compute.reduce_values import Mask, split
+from cfdb.compute.reduce_windows import in_order
 from cfdb.compute.source import Box
 from cfdb.errors import MemoryLimitError
 from cfdb.options import get_options
@@ -206,7 +207,8 @@ def _column(
 
     def count(brackets: tuple[tuple[int, int], ...], done: int, digit: int) -> tuple[Integers, Integers]:
         work = _Counting(task, keys, brackets, done, digit)
-        return _added(iterate(within(task, budget.cuts, column), work, ahead=budget.ahead))
+        parts = in_order(task.source, budget.cuts, dict(zip(task.kept, column, strict=True)))
+        return _added(iterate(parts, work, ahead=budget.ahead))
 
     counts, lost = count(rows, 0, step)
     valid = counts.sum(axis=1)

@@ -358,3 +358,18 @@ def test_results_in_which_whole_chunks_go_are_not_read(ds: Any, fetched: list[st
         else:
             np.testing.assert_array_equal(each, want)
     assert [key for key in fetched if key.startswith(v.id)]
+
+
+@pytest.mark.parametrize("name", ["std", "median"])
+def test_a_remote_dataset_is_reduced_with_few_requests(name: str) -> None:
+    store = CountingStore(MemoryStore())
+    data = np.random.default_rng(0).normal(size=(500, 4000)).astype("f4")
+    with cfdb.open_edataset(StoreConnection("k/x.cfdb", store), flag="n", cache=None, push_on_close=False) as ds:
+        ds.create.data_var.generic("t", ("a", "b"), data=data, chunk_shape=(1, 4000))
+        ds.push()
+    with cfdb.open_edataset(StoreConnection("k/x.cfdb", store), flag="r", cache=None, push_on_close=False) as ds:
+        store.reset()
+        found = getattr(ds["t"], name)("a", max_mem=3_000_000)
+    np.testing.assert_allclose(found, getattr(np, name)(data.astype("f8"), axis=0), rtol=1e-5, atol=1e-6)
+    assert store.counts.received < 1.05 * data.nbytes
+    assert store.counts.total <= math.ceil(store.counts.received / 4e6) + 3
