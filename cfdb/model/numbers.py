@@ -118,12 +118,24 @@ def reduce_numbers(part: Part, task: Reduction, wish: Wish) -> Array:
         raise DataTypeError(f"{part.name!r} holds {dtype}, which has no {wish.operation}()")
     if wish.weights is not None and dtype.kind not in "fiubc":
         raise DataTypeError(f"{part.name!r} holds {dtype}, which cannot be weighted")
+    _check_result(part.name, task.source.dtype, wish)
     if wish.quantiles is not None:
         return _quantiles(task, wish.quantiles, dtype)
     found = _from_statistics(part, task, wish)
     if found is None:
         found = reduce_blocks(task, _reducer(part, task, wish))
     return _restored(found, task.source.dtype, dtype, wish.operation)
+
+
+def _check_result(name: str, source: np.dtype[Any], wish: Wish) -> None:
+    """Refuse a type that would cut digits or imaginary parts off."""
+    if wish.dtype is None:
+        return
+    allowed = "c" if source.kind == "c" and wish.operation in ("sum", "mean") else "fc"
+    if source.kind in "iub" and wish.operation == "sum" and wish.weights is None:
+        allowed = "iufc"
+    if source.kind in "mM" or wish.dtype.kind not in allowed:
+        raise DataTypeError(f"dtype={wish.dtype} cannot hold the {wish.operation} of {name!r}, which holds {source}")
 
 
 # from what is known of the chunks

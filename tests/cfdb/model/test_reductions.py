@@ -209,6 +209,14 @@ def test_types_of_results_are_numpys(ds: Any) -> None:
     assert ds["vf4"].mean("t", dtype="f8").dtype == np.float64
 
 
+@pytest.mark.parametrize(("kind", "name", "dtype"), [("f8", "sum", int), ("i2", "mean", "i4"), ("c16", "sum", float)])
+def test_a_type_that_cuts_off_digits_is_refused(ds: Any, kind: str, name: str, dtype: Any) -> None:
+    ds["v"] = (DIMS, field("f8", 0).astype(kind))
+    for dim in ("t", None):
+        with pytest.raises(DataTypeError, match="dtype="):
+            getattr(ds["v"], name)(dim, dtype=dtype)
+
+
 def test_what_is_missing_makes_the_result_missing_on_request(ds: Any) -> None:
     data = field("f8", 0.05)
     ds["v"] = (DIMS, data)
