@@ -31,6 +31,7 @@ Array = npt.NDArray[Any]
 
 #: Name of the variable that holds the coordinate reference system where the dataset has none for it.
 CRS_VARIABLE = "spatial_ref"
+_COORDINATE_ROLES = ("coordinate", "auxiliary", *HELPERS)
 
 
 class LazyArray(BackendArray):
@@ -70,7 +71,7 @@ def variable_to_xarray(part: View) -> "xr.DataArray":
     coords = part._labels.coordinates(part._member, part._selected(), part.dims, roles)
     parts = {part.name: part, **coords}
     names = _leaves([*parts, *part.dims])
-    chosen = {name for name in parts if name != part.name or name in part.dims}
+    chosen = {name for name, each in parts.items() if name != part.name or each.role in _COORDINATE_ROLES}
     dataset = _with_crs(_dataset(parts, names, chosen), part._labels.structure, names)
     found: xr.DataArray = dataset[names[part.name]]
     return found
@@ -113,9 +114,6 @@ def dataset_to_datatree(dataset: Reading) -> "xr.DataTree":
     visit(dataset, "/")
     found: xr.DataTree = xr.DataTree.from_dict(nodes)
     return found
-
-
-_COORDINATE_ROLES = ("coordinate", "auxiliary", *HELPERS)
 
 
 def _dataset(parts: Mapping[str, View], names: Mapping[str, str], coords: Iterable[str]) -> "xr.Dataset":

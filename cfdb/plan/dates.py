@@ -161,7 +161,7 @@ def read_duration(label: Any) -> Any:
     match = _DURATION.fullmatch(label.strip()) if isinstance(label, str) else None
     if match is None or match[2] not in _UNITS:
         raise TypeError("give a timedelta, or text such as '6h'")
-    return np.timedelta64(int(match[1]), _UNITS[match[2]])
+    return np.array(int(match[1]), f"timedelta64[{_UNITS[match[2]]}]")[()]
 
 
 def _read_date(label: Any, calendar: str) -> Period:

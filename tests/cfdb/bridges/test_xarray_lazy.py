@@ -457,3 +457,8 @@ def test_labelled_arrays_become_xarrays() -> None:
     found = labelled_to_xarray(LabelledArray("t", ("x",), masked, {"x": x}, {"units": "K"}))
     expected = xr.DataArray([1, np.nan], {"x": ("x", [1.0, 2.0], {"units": "m"})}, "x", "t", {"units": "K"})
     xr.testing.assert_identical(found, expected)
+
+
+def test_labels_that_were_selected_stay_coordinates_of_a_coordinate(ds: Any) -> None:
+    for key in (2, slice(1, 5), slice(None)):
+        xr.testing.assert_identical(ds["lat"][key].to_xarray(), in_memory()["lat"][key])
