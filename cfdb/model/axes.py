@@ -25,8 +25,9 @@ def check_axis(axis: str | None) -> str | None:
 
 def owner_of_axis(structure: Structure, axis: str | None) -> Member | None:
     """Find the coordinate that has an axis."""
-    found = (member for member in structure.members.values() if axis is not None and member.record.axis == axis)
-    return next(found, None)
+    if axis is None:
+        return None
+    return next((member for member in structure.members.values() if member.record.axis == axis), None)
 
 
 def check_free_axis(structure: Structure, member: Member, axis: str | None) -> None:

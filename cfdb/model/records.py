@@ -108,6 +108,7 @@ class Records:
         self._attribute_features: dict[str | None, Features] = {}
         self._declared: set[str] = set()
         self._groups: dict[str, None] | None = None
+        self._unknown: tuple[str, ...] | None = None
         self._ledger = Ledger()
         self._guarded: set[str] = set()
         # every dimension and variable that somebody holds, deleted ones too: a rollback brings them back
@@ -225,6 +226,7 @@ class Records:
         self._read_attributes(found)
         self._revision += 1
         self._groups = None
+        self._unknown = None
 
     def _read_members(self, found: Mapping[str, bytes], dims: Mapping[str, Dimension]) -> None:
         before = {member.id: member for member in self.members.values()}
@@ -272,11 +274,13 @@ class Records:
     @property
     def unknown_uses(self) -> tuple[str, ...]:
         """Features some record uses and this release does not know: the dataset is read-only."""
-        records: Iterator[DatasetRecord | DimensionRecord | VariableRecord] = iter(
-            [self.dataset, *(d.record for d in self.dims.values()), *(m.record for m in self.members.values())]
-        )
-        features = [*(record.features for record in records), *self._attribute_features.values()]
-        return tuple(dict.fromkeys(name for feature in features for name in feature.unknown_uses))
+        if self._unknown is None:  # only records that were read can use what this release does not know
+            records: Iterator[DatasetRecord | DimensionRecord | VariableRecord] = iter(
+                [self.dataset, *(d.record for d in self.dims.values()), *(m.record for m in self.members.values())]
+            )
+            features = [*(record.features for record in records), *self._attribute_features.values()]
+            self._unknown = tuple(dict.fromkeys(name for feature in features for name in feature.unknown_uses))
+        return self._unknown
 
     def check_writable(self) -> None:
         """Raise `ReadOnlyError` when changes are not accepted."""

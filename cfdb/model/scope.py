@@ -272,7 +272,10 @@ class Scope(Structure):
     def member(self, name: str) -> Member | None:
         """Find a variable by name, in the group or among those around it that are referred to."""
         own = self.real.members.get(self._inside + name)
-        return self.seen(own) if own is not None else self.members.get(name)
+        if own is not None:
+            return self.seen(own)
+        is_around = any(place + name in self.real.members for place in self._around)
+        return self.members.get(name) if is_around else None
 
     def index_of(self, dim: Dimension) -> Member | None:
         """Find the variable that labels a dimension."""
