@@ -364,6 +364,15 @@ class Loc(Generic[V]):
         return parts
 
 
+class NamedLoc(Loc[V]):
+    """Selects by label where dimensions have no order that a user would know: ``ds.loc[{'lat': 40}]``."""
+
+    __slots__ = ()
+
+    def _expanded(self, key: Any) -> list[Any]:
+        raise TypeError("name the dimensions of a dataset, as in ds.loc[{'lat': 40}], or take .sel(lat=40)")
+
+
 def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
     """Refuse indexers that xarray would take point by point: here several lists select rows and columns."""
     for name, key in chosen.items():

@@ -7,7 +7,7 @@ from cfdb.errors import ShapeError
 from cfdb.model.crs import crs_of
 from cfdb.model.doors import door
 from cfdb.model.hints import not_offered
-from cfdb.model.labels import Labels, Loc, known_dims, refuse_pointwise
+from cfdb.model.labels import Labels, NamedLoc, known_dims, refuse_pointwise
 from cfdb.model.listing import Chosen
 from cfdb.model.loading import LoadResult
 from cfdb.model.lockstep import Lockstep
@@ -36,10 +36,10 @@ class Reading(Lockstep, Surveying):
     # selecting
 
     @property
-    def loc(self) -> "Loc[DatasetView]":
+    def loc(self) -> "NamedLoc[DatasetView]":
         """Select by label: ``ds.loc[{'lat': slice(60, 40)}]``; both ends of a slice are inclusive."""
         whole = self._labels.structure.dims.values()
-        return Loc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, self._what, whole)
+        return NamedLoc(self._labels, self.dims, self._label_axis, self._loc, _refuse_assignment, self._what, whole)
 
     def _loc(self, positions: tuple[Any, ...]) -> "DatasetView":
         return self._taken(dict(zip(self.dims, positions, strict=True)))
@@ -131,6 +131,9 @@ class Reading(Lockstep, Surveying):
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):
             return object.__getattribute__(self, name)  # raises again what the property raised
+        labels = self.__dict__.get("_labels")
+        if labels is not None and name in labels.structure.members:
+            raise AttributeError(f"a dataset has no attribute {name!r}; its variable is ds[{name!r}]")
         raise not_offered(name, type(self), "dataset")
 
     def load(self, progress: Any = None) -> LoadResult:

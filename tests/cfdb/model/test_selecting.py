@@ -464,6 +464,8 @@ def test_views_of_a_dataset_write_through_where_it_is_writable(tmp_path: Path) -
                 write()
         with pytest.raises(TypeError, match="assign to the variables"):
             view.loc[{"x": 2}] = 1.0
+        with pytest.raises(TypeError, match="name the dimensions"):
+            view.loc[2]
 
 
 def test_a_selection_keeps_the_label_it_was_made_by(small: Any) -> None:
@@ -641,6 +643,7 @@ def test_names_of_other_libraries_are_answered_with_the_way_here(small: Any) -> 
         (small["t"][0], "iloc", "brackets"),
         (small, "to_dataframe", "ds.to_xarray().to_dataframe"),
         (small["t"], "T", "var.values.T"),
+        (small, "lat", r"its variable is ds\['lat'\]"),
     ):
         with pytest.raises(AttributeError, match=way.replace("(", r"\(").replace(")", r"\)")):
             getattr(part, name)
