@@ -611,3 +611,27 @@ def test_results_become_arrays_of_xarray(ds: Any) -> None:
     want = xr.DataArray(ds["v"].values, {"y": np.arange(5.0), "x": np.arange(6.0)}, DIMS).mean("t")
     xr.testing.assert_allclose(found, want)
     assert (found.name, found.attrs) == ("v", {"units": "K"})
+
+
+def test_a_declared_fill_is_left_out_however_the_dataset_was_opened(tmp_path: Any) -> None:
+    with cfdb.open_dataset(tmp_path / "x.cfdb", "n") as ds:
+        data = np.array([[-9, 2], [4, 8]], "i4")
+        ds.create.data_var.generic("i", ("a", "b"), data=data, fill_value=-9)
+    for masked in (True, False):
+        with cfdb.open_dataset(tmp_path / "x.cfdb", masked=masked) as ds:
+            assert (ds["i"].sum(), ds["i"].count(), ds["i"].min()) == (14, 3, 2)
+            assert ds["i"].mean("b").values.tolist() == [2.0, 6.0]
+    with cfdb.open_dataset(tmp_path / "x.cfdb", masked=False) as ds:
+        assert ds["i"].sum(skipna=False) == data.sum()
+        assert ds["i"].min("b", skipna=False).values.tolist() == [-9, 4]
+
+
+def test_results_do_not_depend_on_the_number_of_threads() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        v, _ = big(ds)
+        found = []
+        for threads in (1, 4):
+            with cfdb.set_options(threads=threads):
+                found.append((v.mean("a", dtype="f8").values.tobytes(), v.var(max_mem=4_000_000)))
+        assert found[0][0] == found[1][0]
+        assert found[0][1] == pytest.approx(found[1][1], rel=1e-12)
