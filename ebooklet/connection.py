@@ -2,48 +2,60 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from inspect import signature
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
+from ebooklet.aliases import spelled
+from ebooklet.checking import ConnectionReport, check_store
+from ebooklet.configuration import parameters_of_config, parameters_of_environment
+from ebooklet.description import Described, Description, described, open_proxies
 from ebooklet.places import Connection, FolderConnection, StoreConnection
 from ebooklet.stores.access import (
     AddressingStyle,
     Credentials,
-    S3Access,
+    Lender,
+    Secrets,
     TransportName,
-    check_endpoint,
-    credentials_from,
-    keep_credentials,
-    kept_credentials,
-    one_of,
+    keep_secrets,
+    kept_secrets,
 )
-from ebooklet.stores.http import HttpStore, warn_if_plain
+from ebooklet.stores.http import HttpStore
+from ebooklet.stores.limits import MIB
+from ebooklet.stores.mirrors import MirrorStore
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.stores.s3 import S3Store
-from ebooklet.uri import check_db_key, parse_uri
+from ebooklet.stores.sessions import credentials_of
+from ebooklet.uri import parse_uri
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Connection", "FolderConnection", "S3Connection", "StoreConnection", "as_connection"]
 
 
-class S3Connection:
+class S3Connection(Described):
     """The place of a database in an S3 bucket, or at a public URL.
 
-    Either `bucket` and `db_key` are needed, or `db_url`. Keys given here come first, then what boto3 finds
-    (environment, profile, SSO, role), then unsigned requests.
+    Either `bucket` and `db_key` are needed, or `db_url`. Keys given here come first, then those of `session`, then what
+    boto3 finds (environment, profile, SSO, role), then unsigned requests. Making one sends nothing.
 
     Parameters
     ----------
     access_key_id, access_key : str, optional
         Keys; also spelled `aws_access_key_id` and `secret_access_key` or `aws_secret_access_key`.
     db_key : str, optional
-        Key of the database in the bucket; also spelled `object_key`.
+        Key of the database in the bucket, below `prefix`; also spelled `object_key`.
     bucket : str, optional
         Name of the bucket.
     endpoint_url : str, optional
         The server, if it is not AWS.
-    db_url : str, optional
-        Public URL of the database; readers use it and need no keys. ``s3://bucket/key`` stands for bucket and key.
+    db_url : str or list of str, optional
+        Public URL of the database, or mirrors of it, which are tried in turn when one cannot be reached; readers use it
+        and need no keys. ``s3://bucket/key`` stands for bucket and key.
     threads : int
         Requests in flight; also spelled `max_workers`.
     read_timeout : float
@@ -73,6 +85,24 @@ class S3Connection:
         Vouches that nobody else writes; needed where a server has no conditional writes.
     pickle_credentials : bool
         Let keys travel when the connection is pickled; only for a trusted cluster.
+    prefix : str, optional
+        Folder of the bucket that this connection stays in: `db_key` is below it, and no request leaves it.
+    storage_class, sse, sse_kms_key_id, acl : str, optional
+        What objects are written with: their storage class ('STANDARD_IA'), encryption ('AES256', 'aws:kms') and the key
+        for it, and canned access control list.
+    tags : dict of str, optional
+        Tags that objects are written with, at most 10.
+    request_payer : bool
+        Agree to pay for requests to a bucket whose requester pays.
+    multipart_threshold, multipart_chunksize : int or str
+        Bytes from which on an object is written in parts, and bytes of a part: a number or '64MB'.
+    create_bucket : bool
+        Make the bucket when something is written and there is none.
+    session : boto3.Session or client, optional
+        Its credentials, region, endpoint and configuration are used.
+    config : botocore.config.Config or dict, optional
+        Its timeouts, attempts, number of connections, addressing, proxies and further options are used; what is given
+        here and not the default comes first.
 
     Raises
     ------
@@ -95,7 +125,7 @@ class S3Connection:
         db_key: str | None = None,
         bucket: str | None = None,
         endpoint_url: str | None = None,
-        db_url: str | None = None,
+        db_url: str | Iterable[str] | None = None,
         threads: int = 10,
         read_timeout: float = 60,
         retries: int = 3,
@@ -118,126 +148,155 @@ class S3Connection:
         max_workers: int | None = None,
         single_writer: bool = False,
         pickle_credentials: bool = False,
+        prefix: str | None = None,
+        storage_class: str | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        request_payer: bool = False,
+        multipart_threshold: int | str = 16 * MIB,
+        multipart_chunksize: int | str = 16 * MIB,
+        create_bucket: bool = False,
+        session: Any = None,
+        config: Any = None,
     ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
         self._id = uuid.uuid4().hex
-        self._credentials = credentials_from(
-            one_of(access_key_id=access_key_id, aws_access_key_id=aws_access_key_id),
-            one_of(
-                access_key=access_key, secret_access_key=secret_access_key, aws_secret_access_key=aws_secret_access_key
-            ),
-            one_of(session_token=session_token, aws_session_token=aws_session_token),
-        )
-        if self._credentials is not None:
-            if anonymous:
-                raise ValueError("anonymous=True, and keys are given: leave out one of them")
-            keep_credentials(self._id, self._credentials)
-        bucket, key, url = _place(bucket, one_of(db_key=db_key, object_key=object_key), db_url)
-        if endpoint_url is not None:
-            check_endpoint(endpoint_url)
-        self.db_key = key
-        self.db_url = url
-        self.single_writer = single_writer
-        self.pickle_credentials = pickle_credentials
-        self._access = S3Access(
-            bucket=bucket or "",
-            endpoint_url=endpoint_url,
-            region=one_of(region=region, region_name=region_name),
-            profile=profile,
-            anonymous=anonymous,
-            addressing_style=addressing_style,
-            transport=transport,
-            threads=threads if max_workers is None else max_workers,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            retries=retries,
-            deadline=deadline,
-            verify=verify,
-        )
+        self._is = described({name: value for name, value in given.items() if value != _defaults()[name]})
+        self._remember()
         self._begin()
+
+    def _remember(self) -> None:
+        if self._is.keys is not None or self._is.access.proxies:
+            keep_secrets(self._id, Secrets(self._is.keys, self._is.access.proxies))
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._stores: dict[bool, ObjectStore] = {}
 
-    # ------------------------------------------------------------------ what it says about itself
+    # ------------------------------------------------------------------ made from something else
 
-    @property
-    def bucket(self) -> str | None:
-        """Name of the bucket, or None for a public URL alone."""
-        return self._access.bucket or None
+    @classmethod
+    def from_env(cls, db_key: str | None = None, bucket: str | None = None, **options: Any) -> "Self":
+        """Make a connection from environment variables.
 
-    @property
-    def endpoint_url(self) -> str | None:
-        """The server, or None for AWS."""
-        return self._access.endpoint_url
+        ``CFDB_BUCKET``, ``CFDB_DB_KEY``, ``CFDB_ENDPOINT_URL`` and so on stand for the parameters of `S3Connection`.
+        Keys and region come from the variables of AWS unless there are such for them; without keys, whatever else
+        boto3 finds is used.
 
-    @property
-    def region(self) -> str | None:
-        """Region of the bucket, if it was given."""
-        return self._access.region
+        Parameters
+        ----------
+        db_key, bucket, **options
+            Parameters of `S3Connection`; they come first.
 
-    @property
-    def threads(self) -> int:
-        """Requests that may be in flight."""
-        return self._access.threads
+        Raises
+        ------
+        ValueError
+            If something is missing, or a variable has no value that its parameter may have.
 
-    @property
-    def read_timeout(self) -> float:
-        """Seconds between two pieces of an answer."""
-        return self._access.read_timeout
+        Examples
+        --------
+        >>> import os
+        >>> os.environ["CFDB_BUCKET"] = "lab"
+        >>> S3Connection.from_env("x.cfdb", anonymous=True)
+        S3Connection('s3://lab/x.cfdb')
+        """
+        given = {"db_key": db_key, "bucket": bucket} | options
+        return cls(**parameters_of_environment(_known(given), _defaults()))
 
-    @property
-    def retries(self) -> int:
-        """Attempts after the first one."""
-        return self._access.retries
+    @classmethod
+    def from_config(
+        cls, source: Mapping[str, Any] | str | PathLike[str] | None = None, section: str | None = None, **options: Any
+    ) -> Connection:
+        """Make a connection from a dict or a configuration file.
 
-    @property
-    def anonymous(self) -> bool | None:
-        """Whether requests are unsigned; None: when no keys are found."""
-        return self._access.anonymous
+        Values may have ``${VARIABLE}`` and ``${VARIABLE:default}`` in them.
 
-    @property
-    def uri(self) -> str:
-        """Where the database is, for messages."""
-        return f"s3://{self.bucket}/{self.db_key}" if self.bucket else str(self.db_url)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What makes this connection, without credentials and only where it differs from the default.
+        Parameters
+        ----------
+        source : dict or path, optional
+            Parameters of `S3Connection`, or a file of them: ``.toml``, ``.json`` or ``.yaml`` (which needs PyYAML).
+            Without it, the file that ``CFDB_CONFIG`` names, else ``config.toml`` in the folder ``cfdb`` of the user's
+            configuration (``~/.config/cfdb/config.toml`` on Linux).
+        section : str, optional
+            Which part of the file: ``'europe'`` is the table ``[europe]`` or ``[connections.europe]``.
+        **options
+            Parameters of `S3Connection`; they come first.
 
         Returns
         -------
-        dict
-            Parameters of `S3Connection`.
+        Connection
+            An `S3Connection`, or another one if the file has a ``db_url`` of a folder.
+
+        Raises
+        ------
+        ValueError
+            If a variable without default is not set, the section is missing, or the file cannot be read as what its
+            name says.
+
+        Examples
+        --------
+        >>> S3Connection.from_config({"bucket": "${LAB_BUCKET:lab}", "db_key": "x.cfdb", "threads": "${THREADS:4}"})
+        S3Connection('s3://lab/x.cfdb')
         """
-        access = self._access
-        every = {
-            "db_key": self.db_key if self.bucket else None,
-            "bucket": self.bucket,
-            "endpoint_url": access.endpoint_url,
-            "db_url": self.db_url,
-            "region": access.region,
-            "profile": access.profile,
-            "anonymous": access.anonymous,
-            "addressing_style": access.addressing_style,
-        }
-        plain: dict[str, Any] = {name: value for name, value in every.items() if value is not None}
-        defaults = S3Access(bucket="")
-        for name in ("transport", "threads", "read_timeout", "retries", "connect_timeout", "deadline", "verify"):
-            if getattr(access, name) != getattr(defaults, name):
-                plain[name] = getattr(access, name)
-        if self.single_writer:
-            plain["single_writer"] = True
-        return plain
+        found = parameters_of_config(source, section)
+        by_hand = {name: value for name, value in options.items() if value is not None}
+        return as_connection(spelled(_known(found)) | spelled(_known(by_hand)))
+
+    @classmethod
+    def from_uri(cls, uri: str, **options: Any) -> Connection:
+        """Make a connection from a URL.
+
+        Parameters
+        ----------
+        uri : str
+            ``s3://bucket/key``, ``https://host/path/key`` (read-only) or ``file:///folder/key``.
+        **options
+            Further parameters of `S3Connection`.
+
+        Raises
+        ------
+        InvalidURLError
+            If the text is no such address, or has a query string, a fragment or credentials.
+
+        Examples
+        --------
+        >>> S3Connection.from_uri("s3://lab/rain/x.cfdb", region="eu-west-1").region
+        'eu-west-1'
+        """
+        parse_uri(uri)
+        return as_connection({"db_url": uri} | options)
+
+    # ------------------------------------------------------------------ what works
+
+    def check(self, write: bool = False) -> ConnectionReport:
+        """Try what can be done with this connection, in two requests, or five with `write`.
+
+        Parameters
+        ----------
+        write : bool
+            Also write, overwrite on a condition and delete a small object beside the database.
+
+        Returns
+        -------
+        ConnectionReport
+            Prints as a text; nothing is raised for what does not work.
+        """
+        if write and not self.bucket:
+            raise ValueError(f"{self.uri} is read-only: check() without write=True")
+        return check_store(
+            self._new_store(writable=write, retries=0, create_bucket=False), self.uri, self.db_key, write=write
+        )
 
     def __repr__(self) -> str:
         at = f", endpoint_url={self.endpoint_url!r}" if self.endpoint_url else ""
-        keys = ", keys given" if self._credentials else ""
-        return f"S3Connection({self.uri!r}{at}{keys})"
+        keys = self._is.keys
+        whose = "" if keys is None else ", keys of session=" if isinstance(keys, Lender) else ", keys given"
+        return f"S3Connection({self.uri!r}{at}{whose})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, S3Connection):
-            return NotImplemented
-        return self.to_dict() == other.to_dict() and self._credentials == other._credentials
+        return self._is == other._is if isinstance(other, S3Connection) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((self.bucket, self.db_key, self.db_url, self.endpoint_url))
@@ -245,25 +304,25 @@ class S3Connection:
     # ------------------------------------------------------------------ pickling
 
     def __getstate__(self) -> dict[str, Any]:
-        travels = self.__dict__.copy()
-        for name in ("_lock", "_stores", "_credentials"):
-            del travels[name]
-        travels["had_keys"] = self._credentials is not None or self._access.expects_keys
-        if self.pickle_credentials and self._credentials is not None:
-            found = self._credentials
-            travels["keys"] = (found.access_key_id, found.access_key, found.session_token)
+        found, access = self._is, self._is.access
+        had_keys = found.keys is not None or access.expects_keys
+        bare = replace(access, proxies=open_proxies(access.proxies))
+        travels = {"id": self._id, "is": replace(found, access=bare, keys=None), "had_keys": had_keys}
+        if found.pickle_credentials:
+            keys = _frozen(found.keys)
+            travels["is"] = replace(found, keys=None)
+            travels["keys"] = None if keys is None else (keys.access_key_id, keys.access_key, keys.session_token)
         return travels
 
     def __setstate__(self, travels: dict[str, Any]) -> None:
-        state = dict(travels)
-        had_keys = state.pop("had_keys")
-        keys = state.pop("keys", None)
-        self.__dict__.update(state)
-        self._credentials = Credentials(*keys) if keys else kept_credentials(self._id)
-        if self._credentials is not None:
-            keep_credentials(self._id, self._credentials)
-        lost = had_keys and self._credentials is None
-        self._access = replace(self._access, expects_keys=lost)
+        self._id = travels["id"]
+        kept: Secrets = kept_secrets(self._id)
+        found: Description = travels["is"]
+        keys = Credentials(*travels["keys"]) if travels.get("keys") else kept.keys
+        lost = travels["had_keys"] and keys is None
+        access = replace(found.access, expects_keys=lost, proxies=kept.proxies or found.access.proxies)
+        self._is = replace(found, access=access, keys=keys)
+        self._remember()
         self._begin()
 
     # ------------------------------------------------------------------ the store
@@ -288,48 +347,47 @@ class S3Connection:
         """
         if writable and not self.bucket:
             raise ValueError(f"{self.uri} is read-only; to write, give S3Connection bucket=, db_key= and keys")
-        public = self.db_url is not None and not writable and (not self.bucket or self.anonymous is not False)
+        public = self._is_public(writable)
         with self._lock:
             if public not in self._stores:
-                self._stores[public] = self._url_store() if public else S3Store(self._access, self._credentials)
+                self._stores[public] = self._new_store(writable)
             return self._stores[public]
 
-    def _url_store(self) -> ObjectStore:
-        access = self._access
-        return HttpStore(
-            str(self.db_url),
-            self.db_key,
-            threads=access.threads,
-            connect_timeout=access.connect_timeout,
-            read_timeout=access.read_timeout,
-            retries=access.retries,
-            deadline=access.deadline,
-            verify=access.verify,
-        )
+    def _is_public(self, writable: bool) -> bool:
+        return bool(self._is.db_urls) and not writable and (not self.bucket or self.anonymous is not False)
+
+    def _new_store(self, writable: bool, **changed: Any) -> ObjectStore:
+        access = replace(self._is.access, **changed)
+        if not self._is_public(writable):
+            return S3Store(access, self._is.keys)
+        names = ("threads", "connect_timeout", "read_timeout", "retries", "deadline", "verify", "proxies")
+        options = {name: getattr(access, name) for name in names}
+        mirrors = [HttpStore(url, self.db_key, **options) for url in self._is.db_urls]
+        return mirrors[0] if len(mirrors) == 1 else MirrorStore(mirrors)
 
 
-def _place(bucket: str | None, db_key: str | None, db_url: str | None) -> tuple[str | None, str, str | None]:
-    """Bucket, key and public URL from what was given of them."""
-    if db_url is not None:
-        uri = parse_uri(db_url)
-        if uri.scheme == "file":
-            raise ValueError(f"{db_url!r} is a folder: pass the URL itself instead of an S3Connection")
-        if uri.scheme == "s3":
-            bucket, db_key, db_url = (
-                one_of(bucket=bucket, db_url=uri.place),
-                one_of(db_key=db_key, db_url=uri.key),
-                None,
-            )
-        else:
-            warn_if_plain(db_url)
-            if not bucket:
-                return None, check_db_key(db_key or uri.key), db_url
-    missing = [name for name, value in {"bucket=": bucket, "db_key=": db_key}.items() if not value]
-    if not bucket or not db_key:
-        raise ValueError(f"S3Connection needs bucket= and db_key=, or db_url= alone; missing: {', '.join(missing)}")
-    if "/" in bucket:
-        raise ValueError(f"bucket={bucket!r} has a '/': give the part after it to db_key=")
-    return bucket, check_db_key(db_key), db_url
+@cache
+def _defaults() -> dict[str, Any]:
+    parameters = signature(S3Connection).parameters
+    return {name: one.default for name, one in parameters.items()}
+
+
+def _known(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(parameters) - set(_defaults()))
+    if unknown:
+        raise TypeError(f"S3Connection has no parameters {unknown}; it has {sorted(_defaults())}")
+    return dict(parameters)
+
+
+def _frozen(keys: Credentials | Lender | None) -> Credentials | None:
+    """Keys as they are now."""
+    if not isinstance(keys, Lender):
+        return keys
+    found = credentials_of(keys.session)
+    if found is None:
+        return None
+    now = found.get_frozen_credentials()
+    return Credentials(now.access_key, now.secret_key, now.token)
 
 
 def as_connection(value: object) -> Connection:
@@ -363,9 +421,10 @@ def as_connection(value: object) -> Connection:
         inner = value.get("remote_conn")
         if inner is not None:
             return as_connection(inner)
-        if set(value) == {"db_url"}:
-            return _from_url(value["db_url"])
-        return _from_parameters(value)
+        url = value.get("db_url")
+        if isinstance(url, str) and url.lower().startswith("file:"):
+            return _folder(url, value)
+        return S3Connection(**_known(value))
     if isinstance(value, Connection):
         return value
     raise TypeError(
@@ -377,14 +436,12 @@ def _from_url(text: str) -> Connection:
     uri = parse_uri(text)
     if uri.scheme == "file":
         return FolderConnection(uri.place, uri.key)
-    if uri.scheme == "s3":
-        return S3Connection(bucket=uri.place, db_key=uri.key)
     return S3Connection(db_url=text)
 
 
-def _from_parameters(parameters: Mapping[str, Any]) -> S3Connection:
-    known = set(S3Connection.__init__.__annotations__) - {"return"}
-    unknown = sorted(set(parameters) - known)
-    if unknown:
-        raise TypeError(f"S3Connection has no parameters {unknown}; it has {sorted(known)}")
-    return S3Connection(**parameters)
+def _folder(url: str, parameters: Mapping[str, Any]) -> FolderConnection:
+    uri = parse_uri(url)
+    further = sorted(set(_known(parameters)) - {"db_url", "threads"})
+    if further:
+        raise ValueError(f"{url!r} is a folder, and {further} are for buckets: leave out one of them")
+    return FolderConnection(uri.place, uri.key, threads=parameters.get("threads", 10))

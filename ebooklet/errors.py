@@ -23,6 +23,7 @@
     │   ├── PreconditionFailedError             conditional PUT lost
     │   ├── NotModifiedError                    If-None-Match matched
     │   ├── AccessDeniedError (PermissionError)
+    │   │   └── CredentialsExpiredError         temporary keys are not valid any more
     │   ├── NoCredentialsError (PermissionError)
     │   ├── BucketMissingError (FileNotFoundError)
     │   ├── RemoteConnectionError (ConnectionError)
@@ -123,6 +124,10 @@ class NotModifiedError(StoreError):
 
 class AccessDeniedError(StoreError, PermissionError):
     """The store refused the credentials, or anonymous access."""
+
+
+class CredentialsExpiredError(AccessDeniedError):
+    """The keys were temporary and their time is over."""
 
 
 class NoCredentialsError(StoreError, PermissionError):

@@ -35,7 +35,7 @@ FLOORS = {
         ["groups", "mapping", "synced", "payloads", "changes"],
         ["publishing", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache"],
         ["kept_dialect", "kept_pages"],
-        ["connection", "places"],
+        ["connection", "places", "description", "configuration", "checking", "aliases"],
         ["sync"],
         ["local"],
         ["stores"],

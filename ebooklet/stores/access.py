@@ -40,6 +40,16 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Lender:
+    """A session or client of boto3, whose credentials of the moment are used."""
+
+    session: Any = field(repr=False)
+
+
+Keys = Credentials | Lender
+
+
+@dataclass(frozen=True, slots=True)
 class S3Access:
     """Everything but the keys that a connection to a bucket needs.
 
@@ -150,8 +160,6 @@ class Settings:
         Whether TLS certificates are checked, or the file of the authorities.
     source : str
         Where the keys come from, for messages; empty when requests are unsigned.
-    renew : callable or None
-        Asks for other keys after the server has called those of the moment expired; tells whether there are any.
     """
 
     endpoint: str
@@ -160,37 +168,30 @@ class Settings:
     keys: Callable[[], Credentials] | None = field(default=None, repr=False)
     verify: bool | str = True
     source: str = ""
-    renew: Callable[[], bool] | None = field(default=None, repr=False)
 
 
-_kept: dict[str, Credentials] = {}
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What of a connection never leaves the process: whose keys sign, and proxies with the credentials for them."""
+
+    keys: Keys | None = field(default=None, repr=False)
+    proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+_kept: dict[str, Secrets] = {}
 _lock = threading.Lock()
 
 
-def keep_credentials(connection_id: str, credentials: Credentials) -> None:
-    """Remember the keys of a connection in this process and the processes forked from it."""
+def keep_secrets(connection_id: str, secrets: Secrets) -> None:
+    """Remember the secrets of a connection in this process and the processes forked from it."""
     with _lock:
-        _kept[connection_id] = credentials
+        _kept[connection_id] = secrets
 
 
-def kept_credentials(connection_id: str) -> Credentials | None:
-    """The keys of a connection, if it was made in this process or the one it was forked from."""
+def kept_secrets(connection_id: str) -> Secrets:
+    """The secrets of a connection, if it was made in this process or the one it was forked from; else none."""
     with _lock:
-        return _kept.get(connection_id)
-
-
-def one_of(**spellings: str | None) -> str | None:
-    """The value of a parameter that may be spelled in several ways.
-
-    Examples
-    --------
-    >>> one_of(db_key=None, object_key="x.cfdb")
-    'x.cfdb'
-    """
-    given = {name: value for name, value in spellings.items() if value is not None}
-    if len(set(given.values())) > 1:
-        raise ValueError(f"{' and '.join(f'{name}=' for name in given)} mean the same and differ: give one of them")
-    return next(iter(given.values()), None)
+        return _kept.get(connection_id, Secrets())
 
 
 def credentials_from(access_key_id: str | None, access_key: str | None, token: str | None) -> Credentials | None:

@@ -6,21 +6,37 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ebooklet.errors import NoCredentialsError, RemoteConnectionError, StoreError
-from ebooklet.stores.access import Credentials, S3Access, Settings, region_of_environment
+from ebooklet.stores.access import Credentials, Keys, Lender, S3Access, Settings, region_of_environment
 from ebooklet.stores.body import IncompleteBodyError, count_in
 from ebooklet.stores.pool import is_untrusted, untrusted, was_never_sent
 from ebooklet.stores.retry import TransientError
+from ebooklet.stores.sessions import credentials_of, is_client
 from ebooklet.stores.translate import Answer, error_of, is_transient
 from ebooklet.stores.transport import refused
 
 _PROBE = "any"
-_WAYS_OUT = (
+WAYS_OUT = (
     "give access_key_id= and access_key=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose profile=, "
     "or read public data with anonymous=True"
 )
 
+OF_PARAMETERS = "access_key_id= and access_key="
+OF_ENVIRONMENT = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_SOURCES = {
+    "env": OF_ENVIRONMENT,
+    "shared-credentials-file": "the credentials file",
+    "config-file": "the configuration file",
+    "custom-process": "credential_process",
+    "sso": "SSO",
+    "login": "a login",
+    "assume-role": "an assumed role",
+    "assume-role-with-web-identity": "the role of a web identity",
+    "container-role": "the role of this container",
+    "iam-role": "the role of this machine",
+}
 
-def make_client(access: S3Access, credentials: Credentials | None) -> Any:
+
+def make_client(access: S3Access, credentials: Keys | None) -> Any:
     """A boto3 client for one bucket: keys by hand, else boto3's chain, else unsigned. Sends nothing but what boto3's
     chain itself needs.
 
@@ -37,20 +53,24 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise ImportError(f"s3://{access.bucket} needs boto3: pip install 'cfdb[ebooklet]'") from error
-    options: dict[str, Any] = {
-        "connect_timeout": access.connect_timeout,
-        "read_timeout": access.read_timeout,
-        "max_pool_connections": max(10, access.threads + 2),
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-    }
+    options: dict[str, Any] = (
+        _checksums()
+        | dict(access.boto_options)
+        | {
+            "connect_timeout": access.connect_timeout,
+            "read_timeout": access.read_timeout,
+            "max_pool_connections": max(10, access.threads + 2),
+            "retries": {"total_max_attempts": 1, "mode": "standard"},
+        }
+    )
     if access.addressing_style is not None:
-        options["s3"] = {"addressing_style": access.addressing_style}
+        options["s3"] = options.get("s3", {}) | {"addressing_style": access.addressing_style}
+    if access.proxies:
+        options["proxies"] = dict(access.proxies)
     keys: dict[str, Any] = {}
     try:
-        session = _session(None if credentials else access.profile, access.region)
-        if credentials is not None:
+        session = _session_for(access, credentials)
+        if isinstance(credentials, Credentials):
             keys["aws_access_key_id"] = credentials.access_key_id
             keys["aws_secret_access_key"] = credentials.access_key
             keys["aws_session_token"] = credentials.session_token
@@ -59,7 +79,7 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
         client = session.client(
             "s3",
             endpoint_url=access.endpoint_url,
-            region_name=session.region_name or region_of_environment() or "us-east-1",
+            region_name=access.region or session.region_name or region_of_environment() or "us-east-1",
             # True would be taken for an order to ignore the variables for authorities.
             verify=None if access.verify is True else access.verify,
             config=Config(**options),
@@ -73,13 +93,14 @@ def make_client(access: S3Access, credentials: Credentials | None) -> Any:
     return client
 
 
-def settings_of(access: S3Access, credentials: Credentials | None) -> Settings:
+def settings_of(access: S3Access, credentials: Keys | None) -> Settings:
     """What boto3 makes of configuration, profile, chain and AWS's rules: it prepares a request, which is not sent."""
     place = f"s3://{access.bucket}"
     client = make_client(access, credentials)
     try:
         url, region = _prepared(client, access.bucket, place)
-        found = None if client.meta.config.signature_version is _unsigned() else client._request_signer._credentials
+        found = _signer_of(client)
+        source = source_of(client, access, credentials)
         verify = client._endpoint.http_session._verify
     finally:
         client.close()
@@ -94,7 +115,26 @@ def settings_of(access: S3Access, credentials: Credentials | None) -> Settings:
         virtual=virtual,
         keys=None if found is None else _keys_of(found, place),
         verify=verify,
+        source=source,
     )
+
+
+def source_of(client: Any, access: S3Access, credentials: Keys | None) -> str:
+    """Where the keys of a client come from; empty if it does not sign."""
+    found = _signer_of(client)
+    if found is None:
+        return ""
+    if isinstance(credentials, Credentials):
+        return OF_PARAMETERS
+    method = str(getattr(found, "method", None) or "")
+    name = _SOURCES.get(method, method)
+    if isinstance(credentials, Lender):
+        return f"session= ({name})" if name and method != "explicit" else "session="
+    return f"{name} (profile {access.profile!r})" if access.profile else name
+
+
+def _signer_of(client: Any) -> Any:
+    return None if client.meta.config.signature_version is _unsigned() else client._request_signer._credentials
 
 
 class _PreparedError(Exception):
@@ -145,6 +185,27 @@ def _keys_of(found: Any, place: str) -> Callable[[], Credentials]:
     return now
 
 
+def _checksums() -> dict[str, Any]:
+    # Newer checksums are unknown to many servers.
+    return dict.fromkeys(("request_checksum_calculation", "response_checksum_validation"), "when_required")
+
+
+def _session_for(access: S3Access, credentials: Keys | None) -> Any:
+    """The session that is asked for keys and configuration: the one that was given, else one of our own."""
+    if not isinstance(credentials, Lender):
+        return _session(None if credentials else access.profile, access.region)
+    import boto3
+
+    lender = credentials.session
+    if isinstance(lender, boto3.Session):
+        return lender
+    if not is_client(lender):
+        return boto3.Session(botocore_session=lender, region_name=access.region)
+    session = _session(None, access.region)
+    session._session._credentials = credentials_of(lender)
+    return session
+
+
 def _session(profile: str | None, region: str | None) -> Any:
     import boto3
     from botocore.session import get_session
@@ -177,7 +238,7 @@ def _chain_has_keys(session: Any, access: S3Access) -> bool:
             "pickle_credentials=True if the cluster is trusted"
         )
     if access.anonymous is False:
-        raise NoCredentialsError(f"s3://{access.bucket}: no credentials were found; {_WAYS_OUT}")
+        raise NoCredentialsError(f"s3://{access.bucket}: no credentials were found; {WAYS_OUT}")
     return False
 
 
@@ -223,7 +284,7 @@ def failure_of(error: Exception, place: str) -> Exception:
             return TransientError(error_of(answer, place))
         return refused(answer, place)
     if isinstance(error, _without_keys()):
-        return NoCredentialsError(f"{place}: {error}; {_WAYS_OUT}")
+        return NoCredentialsError(f"{place}: {error}; {WAYS_OUT}")
     if isinstance(error, boto.SSOError | boto.TokenRetrievalError):
         return NoCredentialsError(f"{place}: {error}; log in again")
     if is_untrusted(error):

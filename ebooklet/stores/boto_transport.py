@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
-from ebooklet.stores.access import Credentials, S3Access
+from ebooklet.stores.access import Keys, S3Access
+from ebooklet.stores.addressing import is_aws
 from ebooklet.stores.body import bare_etag, http_date
-from ebooklet.stores.boto import failure_of, foreign_errors, make_client
+from ebooklet.stores.boto import failure_of, foreign_errors, make_client, source_of
 from ebooklet.stores.protocol import ObjectMeta
 from ebooklet.stores.transport import Download, Headers, Heed, Page, Place, Refusal
 
@@ -23,18 +24,19 @@ class BotoTransport:
     ----------
     access : S3Access
         Bucket, server and options.
-    credentials : Credentials or None
-        Keys given by hand; without them the chain of boto3 is asked.
+    credentials : Credentials, Lender or None
+        Who signs, given by hand; without it the chain of boto3 is asked.
     place : callable
         Names an object, for messages.
     heed : callable
         Given the headers of every answer, refusals included.
     """
 
-    def __init__(self, access: S3Access, credentials: Credentials | None, place: Place, heed: Heed) -> None:
+    def __init__(self, access: S3Access, credentials: Keys | None, place: Place, heed: Heed) -> None:
         self._bucket = access.bucket
         self._place = place
         self._client = make_client(access, credentials)
+        self.source = source_of(self._client, access, credentials)
         self._client.meta.events.register("after-call.s3", lambda http_response, **_: heed(http_response.headers))
 
     def __repr__(self) -> str:
@@ -92,6 +94,13 @@ class BotoTransport:
             for found in reply.get("Contents", ())
         ]
         return Page(entries, bool(reply.get("IsTruncated")), reply.get("NextContinuationToken", ""))
+
+    def create_bucket(self) -> None:
+        """Make the bucket of this transport."""
+        meta = self._client.meta
+        elsewhere = is_aws(meta.endpoint_url) and meta.region_name != "us-east-1"
+        place = {"CreateBucketConfiguration": {"LocationConstraint": meta.region_name}} if elsewhere else {}
+        self._translated("", lambda: self._client.create_bucket(Bucket=self._bucket, **place))
 
     def close(self) -> None:
         """Close all connections."""

@@ -49,7 +49,7 @@ class HttpStore:
         URL of the root object.
     key : str
         Key that this URL stands for; objects of longer keys are looked for below it.
-    threads, connect_timeout, read_timeout, retries, deadline, verify
+    threads, connect_timeout, read_timeout, retries, deadline, verify, proxies
         As in `S3Access`.
     """
 
@@ -64,6 +64,7 @@ class HttpStore:
         retries: int = 3,
         deadline: float = 300,
         verify: bool | str = True,
+        proxies: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.uri = url
         self.key = key
@@ -71,6 +72,7 @@ class HttpStore:
         self._threads = threads
         self._timeouts = (connect_timeout, read_timeout)
         self._verify = verify
+        self._proxies = proxies
         self._policy = RetryPolicy(retries, deadline)
         self._budget = RetryBudget()
         parts = urlsplit(url)
@@ -196,6 +198,7 @@ class HttpStore:
             connect_timeout=self._timeouts[0],
             read_timeout=self._timeouts[1],
             verify=verify_of(self._verify),
+            proxies=self._proxies,
         )
 
     def _url(self, key: str) -> str:

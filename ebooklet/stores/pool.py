@@ -29,13 +29,15 @@ class Pool:
     Parameters
     ----------
     url : str
-        A server; the proxy of the environment for it is used (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
+        A server; its proxy is that of `proxies`, or of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
     threads : int
         Connections to a server that are kept.
     connect_timeout, read_timeout : float
         Seconds for a connection, and between two pieces of an answer.
     verify : bool or str
         Whether TLS certificates are checked, or the file or folder of the authorities.
+    proxies : tuple of (str, str)
+        Proxies by the scheme of the server; any of them, and the environment is not asked.
 
     Raises
     ------
@@ -44,7 +46,14 @@ class Pool:
     """
 
     def __init__(
-        self, url: str, *, threads: int, connect_timeout: float, read_timeout: float, verify: bool | str = True
+        self,
+        url: str,
+        *,
+        threads: int,
+        connect_timeout: float,
+        read_timeout: float,
+        verify: bool | str = True,
+        proxies: tuple[tuple[str, str], ...] = (),
     ) -> None:
         try:
             import urllib3
@@ -55,7 +64,7 @@ class Pool:
             "timeout": urllib3.Timeout(connect=connect_timeout, read=read_timeout),
             "blocksize": 1 << 17,
         }
-        proxy = proxy_for(url)
+        proxy = dict(proxies).get(urlsplit(url).scheme) if proxies else proxy_for(url)
         if urlsplit(url).scheme == "https" or (proxy or "").startswith("https:"):
             options["ssl_context"] = _tls_context(verify)
         else:  # a redirection may still lead to https
@@ -148,7 +157,7 @@ def _through(proxy: str, options: dict[str, Any]) -> "PoolManager":
         return ProxyManager(shown, proxy_headers=keys, proxy_ssl_context=options.get("ssl_context"), **options)
     except (HTTPError, ValueError) as error:
         raise StoreError(
-            f"the proxy {shown} of the environment (HTTP_PROXY or HTTPS_PROXY) cannot be used: {error}"
+            f"the proxy {shown} (of config= or of HTTP_PROXY or HTTPS_PROXY) cannot be used: {error}"
         ) from error
 
 

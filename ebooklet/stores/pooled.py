@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ebooklet.errors import RemoteConnectionError, StoreError
 from ebooklet.stores.access import S3Access, Settings
-from ebooklet.stores.addressing import LEARNED, Address, address_of, in_region, is_region
+from ebooklet.stores.addressing import LEARNED, Address, address_of, in_region, is_aws, is_region
 from ebooklet.stores.answers import Fault, RefusedError, document_of, fault_of, length_of
 from ebooklet.stores.body import http_date
 from ebooklet.stores.pool import Pool, failure_of, finish, foreign_errors
 from ebooklet.stores.retry import TransientError
-from ebooklet.stores.s3_xml import NotXMLError, can_be_written, deletion, listing, refusals
+from ebooklet.stores.s3_xml import NotXMLError, can_be_written, creation, deletion, listing, refusals
 from ebooklet.stores.signing import EMPTY_HASH, Query, Signer, encoded_path, encoded_query
 from ebooklet.stores.translate import is_transient
 from ebooklet.stores.transport import BadRequestError, Download, Headers, Heed, Page, Place, Refusal, refused
@@ -69,6 +69,7 @@ class PooledTransport:
 
     def __init__(self, access: S3Access, settings: Settings, place: Place, heed: Heed) -> None:
         self._bucket = access.bucket
+        self.source = settings.source
         self._settings = settings
         self._place = place
         self._heed = heed
@@ -81,6 +82,7 @@ class PooledTransport:
             connect_timeout=access.connect_timeout,
             read_timeout=access.read_timeout,
             verify=settings.verify,
+            proxies=access.proxies,
         )
 
     def __repr__(self) -> str:
@@ -135,6 +137,12 @@ class PooledTransport:
             return listing(document_of(reply), http_date(reply.headers, "date"))
 
         return self._exchange("GET", None, read, query=query, place=prefix)
+
+    def create_bucket(self) -> None:
+        """Make the bucket of this transport."""
+        region = self._site.region
+        elsewhere = is_aws(self._settings.endpoint) and region != "us-east-1"
+        self._exchange("PUT", None, _headers, body=creation(region) if elsewhere else b"")
 
     def close(self) -> None:
         """Close all connections."""

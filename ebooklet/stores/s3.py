@@ -5,10 +5,14 @@ is decided here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from ebooklet.errors import (
     AccessDeniedError,
+    BucketMissingError,
+    CredentialsExpiredError,
+    InvalidURLError,
     ObjectNotFoundError,
     ObjectTooLargeError,
     PreconditionFailedError,
@@ -16,8 +20,9 @@ from ebooklet.errors import (
     UncertainOutcomeError,
     UnsupportedOperationError,
 )
-from ebooklet.stores.access import Credentials, S3Access
+from ebooklet.stores.access import Credentials, Keys, S3Access
 from ebooklet.stores.body import bare_etag, check_whole, count_in, http_date, quoted_etag, read_bounded, read_range
+from ebooklet.stores.boto import WAYS_OUT
 from ebooklet.stores.boto_transport import BotoTransport
 from ebooklet.stores.dialect import Dialect, dialect_of
 from ebooklet.stores.per_process import PerProcess
@@ -35,6 +40,7 @@ from ebooklet.stores.protocol import (
     joined,
 )
 from ebooklet.stores.retry import RetryBudget, RetryPolicy, TransientError, persist
+from ebooklet.stores.sessions import needs_boto3
 from ebooklet.stores.settings import settings_for
 from ebooklet.stores.translate import Answer, error_of
 from ebooklet.stores.transport import BadRequestError, Download, Headers, Page, Transport
@@ -51,13 +57,13 @@ class S3Store:
     ----------
     access : S3Access
         Bucket, server and options.
-    credentials : Credentials, optional
-        Keys given by hand; without them the environment and the chain of boto3 are asked.
+    credentials : Credentials or Lender, optional
+        Who signs, given by hand; without it the environment and the chain of boto3 are asked.
     page_size : int
         Objects per request of a listing.
     """
 
-    def __init__(self, access: S3Access, credentials: Credentials | None = None, *, page_size: int = 1000) -> None:
+    def __init__(self, access: S3Access, credentials: Keys | None = None, *, page_size: int = 1000) -> None:
         self.access = access
         self.uri = f"s3://{access.bucket}"
         self.dialect: Dialect = dialect_of(access.endpoint_url or "", access.bucket)
@@ -74,6 +80,11 @@ class S3Store:
         raise TypeError(f"{self!r} cannot be pickled, it may hold keys; pickle its connection instead")
 
     @property
+    def source(self) -> str:
+        """Where the keys come from; empty when requests are unsigned."""
+        return self._transport().source
+
+    @property
     def supports_conditional_put(self) -> bool | None:
         """Whether `Create` and `Update` are honoured; None while nobody knows."""
         return self.dialect.conditional_put
@@ -88,6 +99,7 @@ class S3Store:
 
     def get(self, key: str, *, if_none_match: str | None = None, limit: int | None = None) -> Object:
         """Read an object in full."""
+        self._guard(key)
         condition = {} if if_none_match is None else {"if-none-match": quoted_etag(if_none_match)}
 
         def read(found: Download) -> Object:
@@ -97,10 +109,11 @@ class S3Store:
                 raise ObjectTooLargeError(f"{self._place(key)} has more than the {limit} bytes expected")
             return Object(_meta(key, found.headers, len(body)), body)
 
-        return self._persist(lambda: self._transport().get(key, condition, read))
+        return self._read(key, lambda: self._transport().get(key, condition, read))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Read exactly `length` bytes at `start`."""
+        self._guard(key)
         if length == 0:
             return b""
 
@@ -116,7 +129,7 @@ class S3Store:
             )
 
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
-        return self._persist(lambda: self._transport().get(key, wanted, read))
+        return self._read(key, lambda: self._transport().get(key, wanted, read))
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read several ranges of one object, a request for each."""
@@ -124,7 +137,8 @@ class S3Store:
 
     def head(self, key: str) -> ObjectMeta:
         """Describe an object."""
-        headers = self._persist(lambda: self._transport().head(key))
+        self._guard(key)
+        headers = self._read(key, lambda: self._transport().head(key))
         size = count_in(headers.get("content-length"))
         if size is None:
             raise StoreError(f"{self._place(key)}: the server does not tell the length of the object")
@@ -132,9 +146,15 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """All objects whose key begins with `prefix`, in the server's order: by the bytes of their keys."""
+        self._guard(prefix)
         token = ""
         while True:
-            page = self._page(prefix, token)
+            try:
+                page = self._page(prefix, token)
+            except BucketMissingError:
+                if self.access.create_bucket:
+                    return
+                raise
             yield from page.entries
             if not page.truncated:
                 return
@@ -148,19 +168,35 @@ class S3Store:
     # ------------------------------------------------------------------ writing
 
     def put(self, key: str, body: Body, mode: PutMode = OVERWRITE) -> ObjectMeta:
-        """Write an object."""
+        """Write an object, into a new bucket if that is wanted."""
+        self._guard(key)
         data = joined(body)
+        try:
+            return self._put(key, data, mode)
+        except BucketMissingError:
+            if not self.access.create_bucket:
+                raise
+        self._create_bucket()
+        return self._put(key, data, mode)
+
+    def _put(self, key: str, data: bytes, mode: PutMode) -> ObjectMeta:
         if isinstance(mode, Create):
             return self._put_if(key, data, {"if-none-match": "*"})
         if isinstance(mode, Update):
             return self._update(key, data, mode.etag)
         return _written(key, data, self._persist(lambda: self._transport().put(key, data, {})))
 
+    def _create_bucket(self) -> None:
+        with suppress(PreconditionFailedError):  # somebody else was faster
+            self._persist(lambda: self._transport().create_bucket())
+
     def copy(self, source_key: str, target_key: str, *, target: ObjectStore | None = None) -> bool:
         """Copy an object on the server, which needs one server and one identity for both buckets."""
         there = self if target is None else target
         if not isinstance(there, S3Store) or not self._shares_identity_with(there):
             return False
+        self._guard(source_key)
+        there._guard(target_key)
         try:
             there._persist(lambda: there._transport().copy(self.access.bucket, source_key, target_key))
         except (UnsupportedOperationError, AccessDeniedError):
@@ -169,6 +205,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is no error."""
+        self._guard(key)
         try:
             self._persist(lambda: self._transport().delete(key))
         except ObjectNotFoundError:
@@ -176,6 +213,7 @@ class S3Store:
 
     def delete_many(self, keys: Sequence[str]) -> dict[str, StoreError]:
         """Delete objects, a thousand in one request."""
+        self._guard(*keys)
         failed: dict[str, StoreError] = {}
         for begin in range(0, len(keys), DELETE_PER_REQUEST):
             part = keys[begin : begin + DELETE_PER_REQUEST]
@@ -247,13 +285,49 @@ class S3Store:
             except ObjectNotFoundError as error:
                 raise PreconditionFailedError(f"{self._place(key)}: the object is gone, or was never there") from error
 
-        return _written(key, data, persist(write, self._policy, self._budget))
+        return _written(key, data, self._persist(write))
 
     # ------------------------------------------------------------------ requests
 
     def _persist(self, request: Callable[[], T]) -> T:
-        """Send a request that may be sent again, body included."""
-        return persist(request, self._policy, self._budget)
+        """Send a request that may be sent again, body included; also with newer keys if those at hand have expired."""
+        used = self._transport()
+        try:
+            return persist(request, self._policy, self._budget)
+        except AccessDeniedError as error:
+            if not isinstance(error, CredentialsExpiredError) or isinstance(self._credentials, Credentials):
+                raise self._with_source(error, used.source) from error.__cause__
+        if self._transport() is used:
+            self._transports.take()  # the next one asks for the keys anew
+        try:
+            return persist(request, self._policy, self._budget)
+        except AccessDeniedError as error:
+            raise self._with_source(error, self._transport().source) from error.__cause__
+
+    def _read(self, key: str, request: Callable[[], T]) -> T:
+        """Send a request for an object; none is in a bucket that is still to be made."""
+        try:
+            return self._persist(request)
+        except BucketMissingError as error:
+            if not self.access.create_bucket:
+                raise
+            raise ObjectNotFoundError(f"{self._place(key)}: there is no bucket yet") from error
+
+    def _with_source(self, error: AccessDeniedError, source: str) -> AccessDeniedError:
+        if source:
+            how = f"the request was signed with the keys of {source}"
+        elif self.access.anonymous:
+            how = "the request was not signed, as anonymous=True says"
+        else:
+            how = f"the request was not signed, as no credentials were found; {WAYS_OUT}"
+        error.args = (f"{error}; {how}",)
+        return error
+
+    def _guard(self, *keys: str) -> None:
+        """Refuse to leave the prefix of the connection."""
+        for key in keys:
+            if not key.startswith(self.access.prefix):
+                raise InvalidURLError(f"{self._place(key)} does not lie below prefix={self.access.prefix!r}")
 
     def _shares_identity_with(self, other: "S3Store") -> bool:
         mine, its = self.access, other.access
@@ -274,7 +348,8 @@ class S3Store:
 
     def _new_transport(self) -> Transport:
         chosen = self.access.transport
-        if chosen == "boto3" or (chosen == "auto" and _is_special(self.access.bucket)):
+        is_special = _is_special(self.access.bucket) or needs_boto3(self.access.boto_options)
+        if chosen == "boto3" or (chosen == "auto" and is_special):
             return BotoTransport(self.access, self._credentials, self._place, self.dialect.heed)
         settings = settings_for(self.access, self._credentials)
         return PooledTransport(self.access, settings, self._place, self.dialect.heed)

@@ -100,6 +100,18 @@ def deletion(keys: Sequence[str]) -> bytes:
     return f'<Delete xmlns="{_NAMESPACE}"><Quiet>true</Quiet>{objects}</Delete>'.encode()
 
 
+def creation(region: str) -> bytes:
+    """The body of a `CreateBucket` in a region.
+
+    Examples
+    --------
+    >>> b"<LocationConstraint>eu-west-1<" in creation("eu-west-1")
+    True
+    """
+    where = f"<LocationConstraint>{region}</LocationConstraint>"
+    return f'<CreateBucketConfiguration xmlns="{_NAMESPACE}">{where}</CreateBucketConfiguration>'.encode()
+
+
 def can_be_written(key: str) -> bool:
     """Whether XML can hold a key; it has no way to write most control characters."""
     return all(char >= " " or char in "\t\n\r" for char in key) and not {"\ufffe", "\uffff"} & set(key)

@@ -8,9 +8,18 @@ import os
 import re
 from pathlib import Path
 
-from ebooklet.stores.access import Credentials, S3Access, Settings, check_endpoint, region_of_environment, verify_of
+from ebooklet.stores.access import (
+    Credentials,
+    Keys,
+    Lender,
+    S3Access,
+    Settings,
+    check_endpoint,
+    region_of_environment,
+    verify_of,
+)
 from ebooklet.stores.addressing import is_aws
-from ebooklet.stores.boto import settings_of
+from ebooklet.stores.boto import OF_ENVIRONMENT, OF_PARAMETERS, settings_of
 
 _FILE, _PROFILES = "AWS_CONFIG_FILE", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _USUAL_REGION = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|mx)-(?:north|south|east|west|central){1,2}-\d{1,2}")
@@ -18,15 +27,15 @@ _USUAL_REGION = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|mx)-(?:north|south|east|
 _SPECIAL = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
 
-def settings_for(access: S3Access, credentials: Credentials | None) -> Settings:
+def settings_for(access: S3Access, credentials: Keys | None) -> Settings:
     """Everything that a request needs to know.
 
     Parameters
     ----------
     access : S3Access
         Bucket and options.
-    credentials : Credentials, optional
-        Keys given by hand.
+    credentials : Credentials or Lender, optional
+        Who signs, given by hand.
 
     Returns
     -------
@@ -47,13 +56,15 @@ def settings_for(access: S3Access, credentials: Credentials | None) -> Settings:
     """
     if not access.endpoint_url:
         _endpoint_of_environment()  # boto3's own error would not name the variable
-    plain = None if _needs_profile(access) else _plain_settings(access, credentials)
+    by_hand = not isinstance(credentials, Lender) and not access.boto_options
+    plain = _plain_settings(access, credentials) if by_hand and not _needs_profile(access) else None
     return settings_of(access, credentials) if plain is None else plain
 
 
-def _plain_settings(access: S3Access, credentials: Credentials | None) -> Settings | None:
+def _plain_settings(access: S3Access, credentials: Keys | None) -> Settings | None:
     """Settings from parameters and variables; None where they do not suffice."""
-    found = credentials or (None if access.anonymous else _keys_of_environment())
+    given = credentials if isinstance(credentials, Credentials) else None
+    found = given or (None if access.anonymous else _keys_of_environment())
     if found is None and not access.anonymous:
         return None
     region = access.region or region_of_environment() or "us-east-1"
@@ -65,7 +76,8 @@ def _plain_settings(access: S3Access, credentials: Credentials | None) -> Settin
     style = access.addressing_style
     virtual = style != "path" if is_aws(endpoint) else style == "virtual"
     keys = None if found is None else lambda: found
-    return Settings(endpoint, region, virtual, keys, verify_of(access.verify))
+    source = "" if found is None else OF_PARAMETERS if given else OF_ENVIRONMENT
+    return Settings(endpoint, region, virtual, keys, verify_of(access.verify), source)
 
 
 def _needs_profile(access: S3Access) -> bool:

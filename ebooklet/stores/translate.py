@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
+    CredentialsExpiredError,
     NotModifiedError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -52,7 +53,8 @@ _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "AccessDenied": (AccessDeniedError, "access denied"),
     "InvalidAccessKeyId": (AccessDeniedError, "the server does not know this access key id"),
     "SignatureDoesNotMatch": (AccessDeniedError, "the secret access key does not fit the access key id"),
-    "ExpiredToken": (AccessDeniedError, "the session token has expired; get new credentials"),
+    "ExpiredToken": (CredentialsExpiredError, "the session token has expired; get new credentials"),
+    "TokenRefreshRequired": (CredentialsExpiredError, "the session token has expired; get new credentials"),
     "InvalidToken": (AccessDeniedError, "the session token is not valid; get new credentials"),
     "RequestTimeTooSkewed": (AccessDeniedError, "the clock of this computer differs too much from the server's"),
     "PreconditionFailed": (PreconditionFailedError, "the object is not in the expected state"),

@@ -71,6 +71,10 @@ class Transport(Protocol):
     names.
     """
 
+    @property
+    def source(self) -> str:
+        """Where the keys come from, for messages; empty when requests are unsigned."""
+
     def get(self, key: str, headers: Headers, use: Callable[[Download], T]) -> T:
         """Ask for an object and let `use` read it."""
 
@@ -91,6 +95,9 @@ class Transport(Protocol):
 
     def list(self, prefix: str, size: int, token: str) -> Page:
         """Up to `size` objects whose key begins with `prefix`, from `token` on."""
+
+    def create_bucket(self) -> None:
+        """Make the bucket."""
 
     def close(self) -> None:
         """Close all connections."""

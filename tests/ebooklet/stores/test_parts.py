@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
+    CredentialsExpiredError,
     NotModifiedError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -229,7 +230,7 @@ class TestBodies:
         (Answer(403, "AccessDenied"), AccessDeniedError, "denied"),
         (Answer(403), AccessDeniedError, "denied"),
         (Answer(401), AccessDeniedError, "denied"),
-        (Answer(400, "ExpiredToken"), AccessDeniedError, "expired"),
+        (Answer(400, "ExpiredToken"), CredentialsExpiredError, "expired"),
         (Answer(403, "RequestTimeTooSkewed"), AccessDeniedError, "clock"),
         (Answer(304), NotModifiedError, "not changed"),
         (Answer(412), PreconditionFailedError, "expected state"),
