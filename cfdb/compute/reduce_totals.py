@@ -77,7 +77,7 @@ def total_of(source: Source, known: Known, max_mem: int) -> ChunkStatistics | No
         found.append(statistics_of_values(values))
         if len(found) >= _BATCH:
             found = _joined(found)
-    return merge(found)
+    return found[0] if len(found) == 1 else merge(found)
 
 
 def statistics_of_values(values: Array) -> ChunkStatistics:

@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 VERSION = 1
 _STALE, _HAS_EXTREMES, _HAS_SUM = 1, 2, 4
+_WHOLE = _HAS_EXTREMES | _HAS_SUM
 _HEAD = struct.Struct("<BBcQQ")
 _FLOATS = struct.Struct("<BBcQQdddd")
 #: Longest string or bytes kept as minimum or maximum, in UTF-8 bytes.
@@ -119,6 +120,9 @@ def unpack(note: bytes) -> ChunkStatistics | None:
     """
     if not note or note[0] != VERSION:
         return None
+    if len(note) == _FLOATS.size and note[1] & ~_STALE == _WHOLE and note[2:3] == b"f":  # most chunks: at once
+        _, flags, _, valid, missing, low, high, value, rest = _FLOATS.unpack(note)
+        return ChunkStatistics("f", valid, missing, low, high, FloatSum(value, rest), bool(flags & _STALE))
     try:
         _, flags, letter, valid, missing = _HEAD.unpack_from(note)
         kind = letter.decode("ascii")
