@@ -77,7 +77,7 @@ def related(structure: Structure, member: Member, *relations: str) -> Member | N
             if found is not None:
                 return found
         text: Any = structure.attributes(member.id).get(relation)
-        named = structure.member(text.split(":")[0].strip()) if isinstance(text, str) else None
+        named = structure.visible(text.split(":")[0].strip()) if isinstance(text, str) else None
         if named is not None:
             return named
     return None

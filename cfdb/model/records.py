@@ -343,6 +343,10 @@ class Records:
         """Find a variable by name."""
         return self._members.get(name)
 
+    def visible(self, name: str) -> Member | None:
+        """Find a variable by name; from a group, those around it are found too."""
+        return self._members.get(name.removeprefix("/"))
+
     def index_of(self, dim: Dimension) -> Member | None:
         """Find the variable that labels a dimension."""
         member = self.members.get(dim.path)
@@ -363,7 +367,7 @@ class Records:
     def find(self, name: str) -> Member:
         """Find a variable by name; an unknown one is an error that names the nearest."""
         self.check_open()
-        member = self.members.get(name)
+        member = self.visible(name) if isinstance(name, str) else None
         if member is None:
             raise VariableNotFoundError(unknown_name("variable", name, self.members))
         return member

@@ -250,15 +250,11 @@ class Scope(Structure):
         found = (self.real.dims.get(place + name.strip("/")) for place in places)
         return next((self.seen_dimension(dim) for dim in found if dim is not None), None)
 
-    def find(self, name: str) -> Member:
+    def visible(self, name: str) -> Member | None:
         """Find a variable by name, in the group or in those around it."""
-        self.check_open()
-        if isinstance(name, str):
-            for place in [""] if name.startswith("/") else [self._inside, *self._around]:
-                found = self.real.members.get(place + name.strip("/"))
-                if found is not None:
-                    return self.seen(found)
-        return super().find(name)
+        places = [""] if name.startswith("/") else [self._inside, *self._around]
+        found = (self.real.members.get(place + name.strip("/")) for place in places)
+        return next((self.seen(member) for member in found if member is not None), None)
 
     def dim_of(self, identity: str) -> Dimension:
         """Find a dimension by identity."""
@@ -270,12 +266,9 @@ class Scope(Structure):
         return None if found is None else self.seen(found)
 
     def member(self, name: str) -> Member | None:
-        """Find a variable by name, in the group or among those around it that are referred to."""
+        """Find a variable of the group by name; what is made under a name from around it is another one."""
         own = self.real.members.get(self._inside + name)
-        if own is not None:
-            return self.seen(own)
-        is_around = any(place + name in self.real.members for place in self._around)
-        return self.members.get(name) if is_around else None
+        return None if own is None else self.seen(own)
 
     def index_of(self, dim: Dimension) -> Member | None:
         """Find the variable that labels a dimension."""

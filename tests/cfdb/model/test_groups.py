@@ -131,6 +131,15 @@ class TestChanging:
         ds["ocean/temperature"][1] = 8
         assert ocean["temperature"].values[1].tolist() == [8, 8]
 
+    def test_a_name_from_around_is_a_new_variable_in_the_group(self, ds: Any) -> None:
+        ocean = fill(ds)
+        ds["level"] = 1
+        ocean.create.variable("uses", ("time",), "f4", links={"coordinates": "level"})
+        assert ocean["level"].item() == 1
+        ocean["level"] = 2
+        assert (ds["level"].item(), ds["ocean/level"].item(), ocean["level"].item()) == (1, 2, 2)
+        assert ocean["uses"].links == {"coordinates": ("/level",)}
+
     def test_names_are_taken_once(self, ds: Any) -> None:
         ocean = fill(ds)
         with pytest.raises(InvalidNameError, match="group 'ocean' already"):

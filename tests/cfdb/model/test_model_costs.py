@@ -22,6 +22,8 @@ def test_a_new_variable_costs_the_same_however_many_there_are(place: str, monkey
         home["x"] = ("x", np.arange(3))
         for number in range(200):
             home[f"v{number}"] = ("x", [1, 2, 3])
+        if place:
+            ds["new"] = 1
         for of, name in ((Scope, "members"), (Scope, "dims"), (Records, "unknown_uses")):
             original = getattr(of, name).fget
             monkeypatch.setattr(of, name, property(_noting(original, name, listed)))
