@@ -193,7 +193,7 @@ class FieldReader:
         return floats if floats.dtype.kind == "f" else floats.astype(np.float64)
 
     def _next_box(self, own: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """Choose what is read at once: the chunks around an index along the first dimensions, if they fit."""
+        """Choose what is read at once: from an index to the end of its chunk along the first dimension, if it fits."""
         sizes = dict(zip(self._source.dims, self._source.shape, strict=True))
         rest = self._source.itemsize
         for dim, size in sizes.items():
@@ -201,13 +201,11 @@ class FieldReader:
         box: list[tuple[int, int]] = []
         for place, dim in enumerate(self._iterated):
             inner = [(0, sizes[name]) for name in self._iterated[place + 1 :]]
-            first, last = _chunk_around(self._source, dim, own[place])
-            each = rest * int(np.prod([stop for _, stop in inner]))
-            # the first positions were gone through before, or their chunk was too large
-            if (last - own[place]) * each <= self._max_mem or not inner:
-                count = min(last - own[place], max(1, self._max_mem // max(each, 1)))
-                start = first if (last - first) * each <= self._max_mem else own[place]
-                return (*box, (start, own[place] + count), *inner)
+            stop = _end_of_chunk(self._source, dim, own[place])
+            each = rest * int(np.prod([length for _, length in inner]))
+            if (stop - own[place]) * each <= self._max_mem or not inner:
+                count = min(stop - own[place], max(1, self._max_mem // max(each, 1)))
+                return (*box, (own[place], own[place] + count), *inner)
             box.append((own[place], own[place] + 1))
         return tuple(box)
 
@@ -222,13 +220,12 @@ class FieldReader:
         return values[tuple(None if place in lost else slice(None) for place in range(values.ndim + len(lost)))]
 
 
-def _chunk_around(source: Source, dim: str, position: int) -> tuple[int, int]:
-    """Give the positions of the chunk that holds one, along a dimension."""
+def _end_of_chunk(source: Source, dim: str, position: int) -> int:
+    """Give the position along a dimension where the chunk of another one ends."""
     axis = source.dims.index(dim)
     breaks = source.breaks[axis]
-    number = int(np.searchsorted(breaks, position, "right")) - 1
-    stop = int(breaks[number + 1]) if number + 1 < breaks.size else source.shape[axis]
-    return int(breaks[number]), stop
+    number = int(np.searchsorted(breaks, position, "right"))
+    return int(breaks[number]) if number < breaks.size else source.shape[axis]
 
 
 def alongside(part: Part, name: Any, what: str) -> View:

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from cfdb.analysis.gaps import beside
 from cfdb.analysis.grid_axes import GridAxis
-from cfdb.analysis.interpolators import hull_corners
 from cfdb.analysis.scattered import join
 
 Array = npt.NDArray[Any]
@@ -129,12 +128,11 @@ class HoleFiller:
         return fill
 
     def _from_around(self, valid: Bools, holes: Bools, places: list[Floats]) -> Fill:
-        """Fill holes from the valid cells around them, and the corners of all valid cells."""
+        """Fill holes from the valid cells around them; their hull holds every hole that the hull of all cells holds."""
         around = beside(holes, diagonal=True)
         if self._method == "cubic":
             around = beside(around, diagonal=True)
         around &= valid
-        around[_outline(valid)] = True
         rows, columns = np.nonzero(around)
         points = np.stack([self._axes[0].nodes[rows], self._axes[1].nodes[columns]], axis=1)
         targets = np.stack(places, axis=1)
@@ -157,16 +155,6 @@ def _single(valid: Bools) -> Bools:
     sides = valid[:-2, 1:-1] & valid[2:, 1:-1] & valid[1:-1, :-2] & valid[1:-1, 2:]
     found[1:-1, 1:-1] = ~valid[1:-1, 1:-1] & sides
     return found
-
-
-def _outline(valid: Bools) -> tuple[Integers, Integers]:
-    """Give the corners of the hull of the valid cells."""
-    rows = np.flatnonzero(valid.any(axis=1))
-    first = valid[rows].argmax(axis=1)
-    last = valid.shape[1] - 1 - valid[rows, ::-1].argmax(axis=1)
-    ends = np.stack([np.concatenate([rows, rows]), np.concatenate([first, last])], axis=1)
-    corners = ends[hull_corners(ends.astype(np.float64))]
-    return corners[:, 0], corners[:, 1]
 
 
 def _along_line(points: Floats, targets: Floats, flat: list[int], extrapolation: str) -> Callable[[Floats], Floats]:

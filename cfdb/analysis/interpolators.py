@@ -12,7 +12,7 @@ import numpy.typing as npt
 try:
     from scipy.interpolate import BSpline, CloughTocher2DInterpolator, make_interp_spline
     from scipy.sparse import csr_array
-    from scipy.spatial import ConvexHull, Delaunay, QhullError, cKDTree
+    from scipy.spatial import Delaunay, QhullError, cKDTree
 except ImportError as error:
     raise ImportError("interpolation needs the package scipy: pip install cfdb[interp]") from error
 
@@ -159,14 +159,3 @@ def nearest(points: Floats, targets: Floats) -> tuple[Integers, Floats]:
     """Give the number of the nearest place for every target, and its distance."""
     distance, index = cKDTree(points).query(targets)
     return np.asarray(index, np.int64), np.asarray(distance, np.float64)
-
-
-def hull_corners(points: Floats) -> Integers:
-    """Give the numbers of the places that are corners of the convex hull; all where there is no hull."""
-    if points.shape[0] <= points.shape[1] + 1:
-        return np.arange(points.shape[0])
-    try:
-        corners: Integers = np.asarray(ConvexHull(points).vertices, np.int64)
-    except QhullError:
-        return np.arange(points.shape[0])
-    return corners

@@ -329,10 +329,11 @@ def test_the_whole_source_is_covered_in_another_reference_system(ds: Any) -> Non
 
 
 def test_the_same_reference_system_changes_nothing(ds: Any) -> None:
-    ds.create.crs.from_user_input(4326)
     t = add(ds)
+    ds.rename(latitude="la", longitude="lo")
+    ds.create.crs.from_user_input(4326)
     found = t.interp().to_grid(to_crs="OGC:CRS84")
-    assert found.dims == ("latitude", "longitude")
+    assert found.dims == ("la", "lo")
     np.testing.assert_allclose(next(found)[1], t[0].values, rtol=1e-12)
 
 
@@ -561,6 +562,9 @@ def test_stations_that_miss_a_value_get_one_from_their_neighbours(stations: Any)
     found = [field for _, field in rain.interp().interp_na()]
     np.testing.assert_allclose(found[0], expected[:, 0])
     assert np.isnan(found[1]).sum() == 1
+    clamped = next(rain.interp().interp_na(min_val=1e6))[1]
+    np.testing.assert_array_equal(np.delete(clamped, 10), np.delete(expected[:, 0], 10))
+    assert clamped[10] == 1e6
     found = [field for _, field in rain.interp().interp_na(extrapolation="nearest")]
     assert np.isfinite(found[1]).all()
 

@@ -62,6 +62,17 @@ def test_outside_the_hull_is_the_fill_value_or_the_nearest_station() -> None:
     np.testing.assert_allclose(find(values), [2.0, -1.2, -99.0])
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_targets_on_the_hull_are_inside(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = np.array([[0.0, 0.0], [1.0, 0.1], [1.1, 1.0], [-0.1, 0.9]]) * rng.uniform(1, 1e6, 2) + rng.normal(size=2)
+    share = rng.random((20, 1))
+    targets = points[[0, 1, 2, 3] * 5] * share + points[[1, 2, 3, 0] * 5] * (1 - share)
+    found = ScatteredInterpolator(points, targets)(points @ [1.0, 2.0])
+    np.testing.assert_allclose(found, targets @ [1.0, 2.0], rtol=1e-9)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize("method", ["linear", "cubic"])
 def test_two_stations_make_no_triangle(count: int, method: str) -> None:
