@@ -1,12 +1,11 @@
 """What is the place of a remote database, and which places are there besides S3?"""
 
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import quote
 
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
 from ebooklet.stores.protocol import ObjectStore
-from ebooklet.uri import check_db_key
+from ebooklet.uri import check_db_key, is_windows_path, join_uri
 
 
 @runtime_checkable
@@ -64,8 +63,8 @@ class FolderConnection:
     @property
     def uri(self) -> str:
         """Where the database is."""
-        root = self.folder.rstrip("/")
-        return f"file://{quote(root if root.startswith('/') or not root else f'/{root}')}/{quote(self.db_key)}"
+        absolute = self.folder.startswith("/") or is_windows_path(self.folder)
+        return join_uri(self.folder if absolute else f"/{self.folder}", self.db_key)
 
     def store(self, writable: bool = False) -> ObjectStore:
         """The folder."""

@@ -1,16 +1,17 @@
-"""Where is a database, and what may it be called?
+r"""Where is a database, and what may it be called?
 
 ========================  =======================================================
 ``s3://bucket/key``       a bucket; endpoint and credentials come from the boto3 chain
 ``https://host/path``     read-only, without credentials
 ``file:///folder/key``    a folder used as an object store
+``C:\folder\key``         the same on Windows; ``\\server\share\key`` is ``file://server/share/key``
 ========================  =======================================================
 """
 
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ebooklet.errors import InvalidURLError
 
@@ -106,7 +107,8 @@ def parse_uri(text: str) -> Uri:
     Parameters
     ----------
     text : str
-        ``s3://bucket/key``, ``https://host/path/key``, ``http://...`` or ``file:///folder/key``.
+        ``s3://bucket/key``, ``https://host/path/key``, ``http://...``, ``file:///folder/key`` or an absolute path of
+        Windows.
 
     Returns
     -------
@@ -128,10 +130,12 @@ def parse_uri(text: str) -> Uri:
     """
     if not isinstance(text, str):
         raise TypeError(f"a URL is a str, not {type(text).__name__}")
-    if not is_url(text):
-        raise InvalidURLError(_not_a_url(text))
     if _CONTROL.search(text):
         raise InvalidURLError(f"{text!r} has control characters")
+    if is_windows_path(text):
+        return _folder_and_key(text.replace("\\", "/"))
+    if not is_url(text):
+        raise InvalidURLError(_not_a_url(text))
     shown = _without_credentials(text)
     if "?" in text or "#" in text:
         raise InvalidURLError(
@@ -151,9 +155,8 @@ def parse_uri(text: str) -> Uri:
 
 
 def _not_a_url(text: str) -> str:
-    if is_windows_path(text):
-        path = text.replace("\\", "/")
-        return f"{text!r} is a path of Windows, not a URL; as a folder of objects it is written file:///{path}"
+    if text.startswith("/"):
+        return f"{text!r} is a path, not a URL; as a folder of objects it is written file://{quote(text)}"
     return f"{text!r} is not a URL; use {_FORMS}"
 
 
@@ -198,9 +201,58 @@ def split_http(text: str) -> SplitResult:
 
 def _parse_file(text: str) -> Uri:
     host, _, rest = text.partition("://")[2].partition("/")
-    if host not in {"", "localhost"}:
-        raise InvalidURLError(f"{text!r} names the host {host!r}; a folder is written file:///folder/key")
     path = unquote(rest)
-    path = path if is_windows_path(path) else f"/{path}"
+    if host not in {"", "localhost"}:
+        if not path.strip("/").partition("/")[2]:
+            raise InvalidURLError(
+                f"{text!r} names the server {host!r} and no share and key there, as file://server/share/key; a folder "
+                "of this computer is written file:///folder/key"
+            )
+        return _folder_and_key(f"//{host}/{path}")
+    return _folder_and_key(path if is_windows_path(path) else f"/{path}")
+
+
+def _folder_and_key(path: str) -> Uri:
+    """The parts of a path with '/'; the folder of a network share is given as Windows writes it."""
     folder, _, name = path.rpartition("/")
+    if folder.startswith("//"):
+        if folder.count("/") < 3:
+            raise InvalidURLError(f"{path!r} names no share and key, as //server/share/key")
+        folder = folder.replace("/", "\\")
     return Uri("file", folder or "/", check_db_key(name))
+
+
+def join_uri(base: str, *parts: str) -> str:
+    r"""The address of something below a bucket, a URL or a folder.
+
+    Parameters
+    ----------
+    base : str
+        ``s3://bucket``, ``s3://bucket/folder``, ``https://host/folder``, ``file:///folder``, or the path of a folder.
+    *parts : str
+        Parts of the key, which may have '/' in them; they are not encoded yet.
+
+    Raises
+    ------
+    InvalidURLError
+        If the result is no address that :func:`parse_uri` takes.
+
+    Examples
+    --------
+    >>> join_uri("s3://bucket/rain", "2024", "europe.cfdb")
+    's3://bucket/rain/2024/europe.cfdb'
+    >>> join_uri("https://example.org/data/", "my rain.cfdb")
+    'https://example.org/data/my%20rain.cfdb'
+    >>> join_uri(r"C:\data", "x.cfdb"), join_uri(r"\\server\share", "x.cfdb"), join_uri("/scratch/my data", "x.cfdb")
+    ('file:///C:/data/x.cfdb', 'file://server/share/x.cfdb', 'file:///scratch/my%20data/x.cfdb')
+    """
+    if is_windows_path(base):
+        path = base.replace("\\", "/")
+        base = f"file:{quote(path)}" if path.startswith("//") else f"file:///{path[:2]}{quote(path[2:])}"
+    elif base.startswith("/"):
+        base = f"file://{quote(base)}"
+    scheme, separator, place = base.partition("://")
+    key = check_db_key("/".join(part.strip("/") for part in parts))
+    joined = f"{scheme}{separator}{place.rstrip('/')}/{key if scheme.lower() == 's3' else quote(key)}"
+    parse_uri(joined)
+    return joined

@@ -322,8 +322,12 @@ class TestAsConnection:
     def test_a_path_is_told_how_to_become_a_url(self) -> None:
         with pytest.raises(InvalidURLError, match="file:///folder/key"):
             as_connection("data/x.cfdb")
-        with pytest.raises(InvalidURLError, match="file:///C:/data/x"):
-            as_connection("C:\\data\\x")
+        with pytest.raises(InvalidURLError, match="file:///data/x.cfdb"):
+            as_connection("/data/x.cfdb")
+
+    def test_a_path_of_windows_is_a_folder(self) -> None:
+        assert as_connection("C:\\data\\x") == as_connection("file:///C:/data/x")
+        assert as_connection("\\\\server\\share\\x") == as_connection("file://server/share/x")
 
 
 class TestOtherPlaces:
@@ -339,7 +343,7 @@ class TestOtherPlaces:
 
     def test_a_folder_of_windows_is_parsed_and_refused_when_opened(self) -> None:
         conn = as_connection("file:///C:/data/x.cfdb")
-        assert conn.uri == "file:///C%3A/data/x.cfdb"
+        assert conn.uri == "file:///C:/data/x.cfdb"
         with pytest.raises(UnsupportedOperationError, match="Windows"):
             conn.store()
 

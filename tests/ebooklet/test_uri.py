@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebooklet.errors import EBookletError, InvalidURLError
-from ebooklet.uri import Uri, check_db_key, is_url, is_windows_path, parse_uri
+from ebooklet.uri import Uri, check_db_key, is_url, is_windows_path, join_uri, parse_uri
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,9 @@ from ebooklet.uri import Uri, check_db_key, is_url, is_windows_path, parse_uri
         ("file:///my%20data/%C3%A4.cfdb", Uri("file", "/my data", "ä.cfdb")),
         ("file:///x.cfdb", Uri("file", "/", "x.cfdb")),
         ("file:///C:/data/x.cfdb", Uri("file", "C:/data", "x.cfdb")),
+        ("C:\\data\\x.cfdb", Uri("file", "C:/data", "x.cfdb")),
+        ("\\\\server\\share\\a\\x", Uri("file", "\\\\server\\share\\a", "x")),
+        ("file://server/share/x", Uri("file", "\\\\server\\share", "x")),
     ],
 )
 def test_addresses_are_taken_apart(text: str, uri: Uri) -> None:
@@ -32,8 +35,9 @@ def test_addresses_are_taken_apart(text: str, uri: Uri) -> None:
     [
         ("folder/x.cfdb", "not a URL"),
         ("", "not a URL"),
-        ("C:\\data\\x.cfdb", "file:///C:/data/x.cfdb"),
-        ("\\\\server\\share\\x", "path of Windows"),
+        ("/data/x.cfdb", "file:///data/x.cfdb"),
+        ("\\\\server\\share", "no share and key"),
+        ("C:\\data\\", "empty"),
         ("ftp://host/x", "ftp:// is not supported"),
         ("s3://bucket", "empty"),
         ("s3://bucket/", "empty"),
@@ -43,7 +47,7 @@ def test_addresses_are_taken_apart(text: str, uri: Uri) -> None:
         ("https://host.org/", "names no database"),
         ("https://host.org/folder/", "names no database"),
         ("file:///folder/", "empty"),
-        ("file://server/share/x", "'server'"),
+        ("file://server/share", "'server'"),
         ("https://host.org/x?X-Amz-Signature=abc", "query string"),
         ("s3://bucket/x?versionId=1", "query string"),
         ("https://host.org/x#part", "query string"),
@@ -121,3 +125,24 @@ def test_windows_paths_are_not_urls() -> None:
     assert not is_windows_path("c:x")
     assert not is_url("c:/x")
     assert is_url("S3://x/y")
+
+
+BASES = ["s3://bucket", "s3://bucket/a", "https://h.org", "https://h.org/a/", "file:///", "/a b", "C:\\d", "\\\\s\\d"]
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("key", ["x.cfdb", "my rain.cfdb", "100%25.cfdb", "ü"])
+def test_what_is_joined_is_taken_apart_again(base: str, key: str) -> None:
+    uri = parse_uri(join_uri(base, key))
+    assert uri.key.endswith(key)
+    assert join_uri(uri.place if uri.scheme != "s3" else f"s3://{uri.place}", uri.key) == join_uri(base, key)
+
+
+@pytest.mark.parametrize("parts", [("s3://b", "..", "x"), ("s3://b",), ("ftp://h", "x"), ("b", "x"), ("s3://b?a", "x")])
+def test_what_cannot_be_joined_is_refused(parts: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidURLError):
+        join_uri(*parts)
+
+
+def test_parts_are_joined_with_one_slash() -> None:
+    assert join_uri("s3://b/", "/a/", "c/d", "x") == "s3://b/a/c/d/x"
