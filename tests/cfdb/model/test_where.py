@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import cfdb
 from cfdb.errors import DataTypeError, MemoryLimitError
+from cfdb.format.statistics import mark_stale
 from cfdb.storage.access import ChunkAccess
 from ebooklet.places import StoreConnection
 from ebooklet.stores.memory import MemoryStore
@@ -373,3 +374,21 @@ def test_a_remote_dataset_is_reduced_with_few_requests(name: str) -> None:
     np.testing.assert_allclose(found, getattr(np, name)(data.astype("f8"), axis=0), rtol=1e-5, atol=1e-6)
     assert store.counts.received < 1.05 * data.nbytes
     assert store.counts.total <= math.ceil(store.counts.received / 4e6) + 3
+
+
+def test_statistics_of_cells_that_were_dropped_do_not_come_back(ds: Any) -> None:
+    v = ds.create.data_var.generic("v", ("y", "x"), "f4", chunk_shape=(20, 30))
+    v[...] = 1
+    v[:, 29] = 9
+    assert v.max() == 9
+    ds["x"].truncate(stop=128.5)
+    ds["x"].append([129.5])  # the chunk has as many cells as before
+    assert v.max() == np.nanmax(v.values) == 1
+    assert v.count() == 20 * 29
+    notes = v._array.store.notes(sorted(v._array.written_keys()))
+    v._array.store.set_notes(
+        {key: mark_stale(note) for key, note in zip(sorted(v._array.written_keys()), notes, strict=True)}
+    )
+    assert next(v.chunk_statistics()).statistics is None
+    assert v.max() == 1
+    assert len(v.where_chunks(gt=5)) == 1  # only reading can tell
