@@ -27,6 +27,8 @@ Index = LabelIndex | GeometryIndex
 
 #: Indexes of parts of coordinates that are kept.
 _MOST_INDEXES = 32
+#: Labels and positions that have no dimensions of their own.
+_SIMPLE = (slice, int, float, str)
 
 
 class Labels:
@@ -341,15 +343,20 @@ class Loc(Generic[V]):
         self._set(self._positions(key), value)
 
     def _positions(self, key: Any) -> tuple[Any, ...]:
-        chosen = key if isinstance(key, Mapping) else dict(zip(self._dims, self._expanded(key), strict=False))
         if isinstance(key, Mapping):
-            known_dims(self._labels, dict(chosen), self._dims, self._what(), self._whole)
-        refuse_pointwise(chosen)
-        locate, axis = self._labels.locate, self._axis
-        return tuple(
-            slice(None) if chosen.get(name) is None else locate(name, chosen[name], None, None, axis(name))
-            for name in self._dims
-        )
+            chosen = known_dims(self._labels, dict(key), self._dims, self._what(), self._whole)
+            parts = [chosen.get(name) for name in self._dims]
+        else:
+            parts = self._expanded(key)
+        found: list[Any] = []
+        for name, part in zip(self._dims, parts, strict=False):
+            if part is None:
+                found.append(slice(None))
+                continue
+            if not isinstance(part, _SIMPLE):
+                refuse_pointwise({name: part})
+            found.append(self._labels.locate(name, part, None, None, self._axis(name)))
+        return tuple(found)
 
     def _expanded(self, key: Any) -> list[Any]:
         parts = list(key) if isinstance(key, tuple) else [key]
@@ -376,9 +383,7 @@ class NamedLoc(Loc[V]):
 def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
     """Refuse indexers that xarray would take point by point: here several lists select rows and columns."""
     for name, key in chosen.items():
-        if isinstance(key, slice | int | float | str):
-            continue
-        dims = getattr(key, "dims", ())
+        dims = () if isinstance(key, _SIMPLE) else getattr(key, "dims", ())
         if dims and tuple(dims) != (name,):
             raise SelectionError(
                 f"{name}= is an array along {', '.join(map(repr, dims))}: lists select rows and columns here; take "
