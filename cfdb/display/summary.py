@@ -103,6 +103,10 @@ def summarize_variable(view: View) -> str:
     missing = _missing(view)
     if missing:
         lines.append(f"Missing:    {missing}")
+    if view.dtype.members:
+        lines += _wrapped(
+            "Meanings:   ", [f"{name} {code}" for name, code in view.dtype.members[:MOST_VARIABLES]], width
+        )
     if view.role not in ("data", *COORDINATES):
         lines.append(f"Role:       {view.role}")
     lines += _coordinates([view] if view.role in COORDINATES else list(view.coords), width)

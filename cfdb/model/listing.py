@@ -81,6 +81,8 @@ class Listing(ABC):
     def axes(self) -> dict[str, str]:
         """Names of the coordinates by their axis (x, y, z, t, xy, xyz), as far as one is declared.
 
+        Those of groups count where the dataset itself has none.
+
         Examples
         --------
         >>> import cfdb
@@ -89,7 +91,9 @@ class Listing(ABC):
         ...     ds.axes
         {'y': 'lat'}
         """
-        return {member.record.axis: name for name, member in self._members().items() if member.record.axis}
+        inner = sorted(self._members().items(), key=lambda item: item[0].count("/"), reverse=True)
+        found = {member.record.axis: name for name, member in inner if member.record.axis}
+        return {axis: name for name in self._members() for axis, own in found.items() if own == name}
 
     @property
     def groups(self) -> Groups:

@@ -84,6 +84,12 @@ class TestEnumerations:
             assert found.flags.decode().tolist() == texts
 
 
+def test_printing_says_what_the_numbers_mean(ds: Any) -> None:
+    ds.create.data_var.generic("sky", ("x",), enum_dtype("uint8", SKY), data=["rain"])
+    assert "Meanings:   clear 0, rain 1, snow 5" in repr(ds["sky"])
+    assert "Values:     enum" in repr(ds["sky"])
+
+
 class TestAttributes:
     def test_values_of_cf(self, ds: Any) -> None:
         attrs = {"flag_values": np.array([1, 2, 3], "i1"), "flag_meanings": "good suspect bad"}

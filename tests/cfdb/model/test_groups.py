@@ -63,6 +63,15 @@ class TestLooking:
         assert ocean.data_var_names == ("temperature", "deep/vents")
         assert ds.var_names == ("time", "ocean/depth", "ocean/temperature", "ocean/deep/vents", "pressure")
 
+    def test_axes_are_those_of_the_dataset_before_those_of_its_groups(self, ds: Any) -> None:
+        ocean = fill(ds)
+        ocean["depth"].update_axis("z")
+        ocean.create.coord.generic("t", data=[1], axis="t")
+        assert ds.axes == {"z": "ocean/depth", "t": "ocean/t"}
+        ds.rename({"ocean/t": "ocean/deep/t"})
+        ds["time"].update_axis(None)
+        assert ocean.axes == {"z": "depth", "t": "deep/t"}
+
     def test_a_nearer_dimension_hides_one_around(self, ds: Any) -> None:
         ocean = fill(ds)
         ocean.create.coord.generic("time", data=[1, 2])
@@ -227,6 +236,21 @@ class TestKeeping:
             assert ds["noted"].groups["inner"].attrs["levels"].dtype == np.int16
             assert dict(ds.attrs) == {}
 
+    def test_groups_are_pushed_and_pulled(self, tmp_path: Path) -> None:
+        remote = f"file://{tmp_path}/remote/t.cfdb"
+        with cfdb.open_edataset(remote, tmp_path / "a.cfdb", "n") as ds:
+            fill(ds)
+        with cfdb.open_edataset(remote, tmp_path / "b.cfdb", "w") as other:
+            assert (other["ocean"].attrs["title"], list(other["ocean"].groups)) == ("Ocean", ["deep"])
+            assert other["ocean"]["temperature"].sel(depth=10.0).values.tolist() == [1, 3, 5]
+            other["ocean"].attrs["title"] = "Sea"
+            other.rename(ocean="sea")
+            assert len(other.changes()) > 0
+        with cfdb.open_edataset(remote, tmp_path / "a.cfdb") as ds:
+            assert (list(ds.groups), ds["sea"].attrs["title"], ds["sea/deep/vents"].shape) == (["sea"], "Sea", (3, 4))
+            sea = pickle.loads(pickle.dumps(ds["sea"]))
+            assert sea["temperature"].values.tolist() == [[0, 1], [2, 3], [4, 5]]
+
     def test_attributes_declare_a_group_and_empty_ones_stay_until_deleted(self, ds: Any) -> None:
         ds["a/x"] = 1
         ds["b/x"] = 1
@@ -292,6 +316,7 @@ class TestKeeping:
             assert copy.var_names == ("time", "depth", "temperature", "deep/vents")
             assert (copy.attrs["title"], list(copy.groups)) == ("Ocean", ["deep"])
             assert copy["temperature"].values.tolist() == ocean["temperature"].values.tolist()
+
     def test_a_group_is_an_xarray_dataset(self, ds: Any) -> None:
         pytest.importorskip("xarray")
         ocean = fill(ds)
