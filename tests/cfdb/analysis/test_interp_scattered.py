@@ -71,6 +71,9 @@ def test_targets_on_the_hull_are_inside(seed: int) -> None:
     targets = points[[0, 1, 2, 3] * 5] * share + points[[1, 2, 3, 0] * 5] * (1 - share)
     found = ScatteredInterpolator(points, targets)(points @ [1.0, 2.0])
     np.testing.assert_allclose(found, targets @ [1.0, 2.0], rtol=1e-9)
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) + rng.random(2)
+    rounded = np.round(corners[[0, 1, 2, 3] * 5] * share + corners[[1, 2, 3, 0] * 5] * (1 - share), 12)
+    assert np.isfinite(ScatteredInterpolator(corners, rounded)(np.ones(4))).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
