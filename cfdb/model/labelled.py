@@ -91,6 +91,12 @@ class LabelledArray(numpy.lib.mixins.NDArrayOperatorsMixin):
         """Bytes of the values."""
         return self.values.nbytes
 
+    @property
+    def fill_value(self) -> Any:
+        """What stands for masked values where they are stored; None when none is masked."""
+        values = self.values
+        return values.fill_value if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values) else None
+
     # as an array
 
     def __len__(self) -> int:

@@ -124,6 +124,8 @@ def reduce_numbers(part: Part, task: Reduction, wish: Wish) -> Array:
     found = _from_statistics(part, task, wish)
     if found is None:
         found = reduce_blocks(task, _reducer(part, task, wish))
+    if isinstance(found, np.ma.MaskedArray) and part.fill_value is not None:
+        found.fill_value = part.fill_value
     return _restored(found, task.source.dtype, dtype, wish.operation)
 
 

@@ -515,6 +515,15 @@ def test_results_are_assigned_with_their_labels(ds: Any) -> None:
     assert "part" not in ds
 
 
+def test_masked_results_are_assigned_with_their_fill(ds: Any) -> None:
+    data = np.array([[-9, -9], [1, -9], [3, 5]], "i2")
+    ds.create.data_var.generic("i", ("a", "b"), data=data, fill_value=-9)
+    ds["top"] = ds["i"].max("b")
+    assert (ds["top"].dtype, ds["top"].fill_value) == (np.int16, -9)
+    assert ds["top"].values.tolist() == [None, 1, 5]
+    assert ds["i"].max("a").fill_value is None
+
+
 def test_results_behave_as_arrays(ds: Any) -> None:
     ds["v"] = (DIMS, field("f8", 0))
     found = ds["v"].mean("t")
