@@ -254,10 +254,26 @@ class Coordinate(Variable):
 
 
 def stored_labels(coordinate: Coordinate, data: Any) -> Array:
-    """Give labels as they will be read back, in the type the engine knows."""
+    """Give labels as they will be read back, in the type the engine knows; none of them becomes another one."""
     pipeline = coordinate._array.pipeline
-    cells = pipeline.to_cells(np.atleast_1d(coordinate._codec.encode(data)))
-    return np.asarray(pipeline.from_cells(cells))
+    given = np.atleast_1d(coordinate._codec.encode(data))
+    labels = np.asarray(pipeline.from_cells(pipeline.to_cells(given)))
+    lost = _lost(given, labels)
+    if lost.any():
+        raise CoordinateError(
+            f"coordinate {coordinate.name!r} holds {coordinate.dtype}: {given[lost].flat[0]} would become "
+            f"{labels[lost].flat[0]}"
+        )
+    return labels
+
+
+def _lost(given: Array, labels: Array) -> npt.NDArray[np.bool_]:
+    """Tell which labels a cast would change: parts of integers, and of dates in texts; noise of floats is none."""
+    if given.dtype.kind == "f" and labels.dtype.kind in "iu":
+        return np.asarray(given != labels)
+    if given.dtype.kind in "UT" and labels.dtype.kind == "M":
+        return np.asarray(given.astype("U").astype(np.datetime64) != labels)
+    return np.zeros(labels.shape, bool)
 
 
 def chosen_step(name: str, labels: Array, step: Any, dtype: DataType) -> int | float | None:

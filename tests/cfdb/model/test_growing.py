@@ -198,3 +198,21 @@ def test_many_places_are_filled_at_once_as_one_by_one() -> None:
         assert ds["x"].values.tolist() == list(range(-1, 2000))
         assert ds["t"].values.tolist() == list(range(-1, 2000))
         assert len(ds["x"]._array.written()) <= 5
+
+
+def test_no_label_becomes_another_one() -> None:
+    """A part that the type cannot hold is an error, not another label."""
+    with cfdb.open_dataset(None, "n") as ds:
+        x = ds.create.coord.generic("x", data=[1, 2])
+        day = ds.create.coord.generic("day", data=np.array(["2020-01-01"], "M8[D]"))
+        ds["t"] = ("x", [1.0, 2.0])
+        with pytest.raises(CoordinateError, match=r"3\.5 would become 3"):
+            x.append([3.5])
+        with pytest.raises(CoordinateError, match="would become"):
+            day.append(["2020-01-02T12:00"])
+        with pytest.raises(CoordinateError, match=r"1\.5 would become 1"):
+            ds.write({"t": ("x", [7.0]), "x": [1.5]})
+        with pytest.raises(CFDBError, match="too fine"):
+            ds.write({"day": np.array(["2020-01-02T12"], "M8[h]")})
+        x.append([3.0])
+        assert (x.values.tolist(), ds["t"].values[:2].tolist(), day.size) == ([1, 2, 3], [1.0, 2.0], 1)
