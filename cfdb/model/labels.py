@@ -28,7 +28,7 @@ Index = LabelIndex | GeometryIndex
 #: Indexes of parts of coordinates that are kept.
 _MOST_INDEXES = 32
 #: Labels and positions that have no dimensions of their own.
-_SIMPLE = (slice, int, float, str)
+SIMPLE = (slice, int, float, str)
 
 
 class Labels:
@@ -353,7 +353,7 @@ class Loc(Generic[V]):
             if part is None:
                 found.append(slice(None))
                 continue
-            if not isinstance(part, _SIMPLE):
+            if not isinstance(part, SIMPLE):
                 refuse_pointwise({name: part})
             found.append(self._labels.locate(name, part, None, None, self._axis(name)))
         return tuple(found)
@@ -383,7 +383,7 @@ class NamedLoc(Loc[V]):
 def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
     """Refuse indexers that xarray would take point by point: here several lists select rows and columns."""
     for name, key in chosen.items():
-        dims = () if isinstance(key, _SIMPLE) else getattr(key, "dims", ())
+        dims = () if isinstance(key, SIMPLE) else getattr(key, "dims", ())
         if dims and tuple(dims) != (name,):
             raise SelectionError(
                 f"{name}= is an array along {', '.join(map(repr, dims))}: lists select rows and columns here; take "

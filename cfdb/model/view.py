@@ -12,10 +12,9 @@ import numpy.typing as npt
 from cfdb.conventions import geometries
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.model.asking import Asking
-from cfdb.model.flags import Flags, flags_of
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
-from cfdb.model.labels import Loc, known_dims, refuse_pointwise
+from cfdb.model.labels import SIMPLE, Loc, known_dims, refuse_pointwise
 from cfdb.model.pointwise import Pointwise
 from cfdb.model.reducing import Reducing
 from cfdb.plan.indexing import Selection
@@ -176,15 +175,14 @@ class View(Iterating, Reducing, Pointwise, Asking):
 
     def _known(self, chosen: dict[str, Any], dims: tuple[str, ...], missing_dims: str = "raise") -> dict[str, Any]:
         """Check what is chosen: dimensions that are there, and nothing that xarray would take point by point."""
-        if missing_dims != "raise" or not chosen.keys() <= set(dims):
-            chosen = known_dims(self._labels, chosen, dims, self._what(), self._member.dims, missing_dims)
+        plain = missing_dims == "raise"
+        for name, key in chosen.items():
+            plain = plain and name in dims and isinstance(key, SIMPLE)
+        if plain:
+            return chosen
+        chosen = known_dims(self._labels, chosen, dims, self._what(), self._member.dims, missing_dims)
         refuse_pointwise(chosen)
         return chosen
-
-    @property
-    def flags(self) -> Flags:
-        """What the numbers mean, of an enumeration or flags (by type or CF attributes): names, ``is_``, ``decode``."""
-        return flags_of(self.name, self.dtype, self.attrs, self._load_implicitly)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(type(self), name):

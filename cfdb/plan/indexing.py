@@ -217,8 +217,11 @@ def select_axes(axes: tuple["Axis | int", ...]) -> Selection:
 def _expanded(key: Key, shape: tuple[int, ...]) -> Iterator[Any]:
     """Give one part per axis, and None for added ones: ``...`` and what is left out become full slices."""
     parts = key if isinstance(key, tuple) else (key,)
-    used = sum(part is not None and part is not Ellipsis for part in parts)
-    dots = sum(part is Ellipsis for part in parts)
+    used, dots = len(parts), 0
+    for part in parts:
+        if part is None or part is Ellipsis:
+            used -= 1
+            dots += part is Ellipsis
     if dots > 1:
         raise SelectionError("an index can only have a single ellipsis ('...')")
     if used > len(shape):
@@ -267,6 +270,8 @@ def _position(index: int, size: int, number: int) -> int:
 
 
 def _from_slice(part: slice, size: int, number: int) -> Range:
+    if part.start is None and part.stop is None and part.step is None:
+        return Range(0, size)
     try:
         start, stop, step = part.indices(size)
     except (TypeError, ValueError) as error:

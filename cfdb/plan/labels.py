@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 METHODS = {"nearest": "nearest", "pad": "pad", "ffill": "pad", "backfill": "backfill", "bfill": "backfill"}
 #: Floats closer than this, relatively, are the same label: noise of arithmetic, not another position.
 _NOISE = 1e-12
+#: Kinds of labels without distances.
+_NOT_NEAR = "TUSbc"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +96,10 @@ class LabelIndex:
         SelectionError
             If something cannot be a label of this coordinate.
         """
-        reach = None if method is None and tolerance is None else self._checked(method, tolerance)
+        plain = tolerance is None and (
+            method is None or (method in METHODS and self.values.dtype.kind not in _NOT_NEAR)
+        )
+        reach = None if plain else self._checked(method, tolerance)
         if isinstance(label, slice):
             if method is not None:
                 raise SelectionError(f"method={method!r} cannot be used with a slice, whose ends need not exist anyway")
@@ -117,7 +122,7 @@ class LabelIndex:
         if method not in METHODS:
             raise SelectionError(f"method={method!r}: choose 'nearest', 'pad' or 'backfill'")
         kind = self.values.dtype.kind
-        if kind in "TUSbc" and (METHODS[method] == "nearest" or tolerance is not None):
+        if kind in _NOT_NEAR and (METHODS[method] == "nearest" or tolerance is not None):
             what = "method='nearest'" if tolerance is None else "tolerance="
             raise SelectionError(f"{what} needs numbers or times: {self.name!r} holds {self._type()}")
         return None if tolerance is None else self._reach(tolerance)
