@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cfdb.analysis.growing import Grown, add_missing_dimensions, grow, plan_growth, settle_steps, type_of
+from cfdb.analysis.growing import Grown, add_missing_dimensions, dimension_of, grow, plan_growth, settle_steps, type_of
 from cfdb.analysis.incoming import Bundle, Incoming
 from cfdb.analysis.placing import Coverage, Placing
 from cfdb.analysis.replica import chain_of
@@ -105,7 +105,7 @@ class Assembly:
         structure, made = target._structure, []
         for bundle in bundles:
             for name, item in bundle.variables.items():
-                if name in structure.members:
+                if name in structure.members or item.is_labels:
                     continue
                 if item.part is None:
                     request = Request(name, item.dims, type_of(item), role=item.role, attrs=item.attrs)
@@ -128,7 +128,7 @@ class Assembly:
             record,
             id=new_id(),
             path=item.name,
-            dims=tuple(structure.dims[dim].id for dim in item.dims),
+            dims=tuple(dimension_of(target, dim).id for dim in item.dims),
             chunk_shape=tuple(record.chunk_shape[axis] for axis in axes),
             role=item.role,
             links={},

@@ -58,9 +58,9 @@ def defragment(dataset: Dataset, dim: str, max_mem: int, progress: Any) -> Defra
     """Rewrite the chunks along a dimension: see `Dataset.defragment`."""
     structure, labels = dataset._structure, dataset._labels
     structure.check_writable()
-    if dim not in structure.dims:
+    found = structure.dimension(dim) if isinstance(dim, str) else None
+    if found is None:
         raise VariableNotFoundError(unknown_name("dimension", dim, structure.dims))
-    found = structure.dims[dim]
     before = found.slots
     members = structure.users_of(found)
     lengths = [member.record.chunk_shape[member.dims.index(found)] for member in members]

@@ -17,6 +17,7 @@ from cfdb.model.changing import Changing
 from cfdb.model.coordinate import Coordinate, stored_labels
 from cfdb.model.growth import check_labels
 from cfdb.model.making import Request, create_variable, typed
+from cfdb.model.structure import Dimension
 from cfdb.plan.axis import as_slice
 from cfdb.plan.indexing import Axis, Positions, Range, select_axes
 
@@ -70,9 +71,9 @@ class Grown:
 
 def plan_growth(target: Changing, bundles: Sequence[Bundle], dim: str) -> Grown:
     """Find where the positions of bundles lie along a dimension of a dataset, and which labels it lacks."""
-    size = target._structure.dims[dim].size
-    coordinate = target.get(dim)
-    if not isinstance(coordinate, Coordinate):
+    size = dimension_of(target, dim).size
+    coordinate = coordinate_of(target, dim)
+    if coordinate is None:
         return Grown(dim, size, None, tuple(_by_position(dim, size, bundle) for bundle in bundles))
     labelled = [bundle.labels(dim) for bundle in bundles]
     arrays = [None if item is None else stored_labels(coordinate, item.all()) for item in labelled]
@@ -134,11 +135,10 @@ def grow(target: Changing, grown: Grown) -> None:
     union = grown.union
     if union is None or not union.added:
         return
-    structure, coordinate = target._structure, target[grown.dim]
-    dim = structure.dims[grown.dim]
+    structure, dim, coordinate = target._structure, dimension_of(target, grown.dim), coordinate_of(target, grown.dim)
+    assert coordinate is not None
     member = coordinate._member
-    record = structure.dims[grown.dim].record
-    structure.set_dimension(dim, replace(record, slots=record.slots.insert_many(union.inserts)))
+    structure.set_dimension(dim, replace(dim.record, slots=dim.slots.insert_many(union.inserts)))
     structure.guard(member)
     try:
         coordinate._array.write(select_axes((Positions(union.new),)), union.labels[union.new])
@@ -149,20 +149,39 @@ def grow(target: Changing, grown: Grown) -> None:
 
 
 def add_missing_dimensions(target: Changing, bundles: Sequence[Bundle]) -> list[str]:
-    """Create the dimensions that a dataset lacks, those with labels empty; give the names of their coordinates."""
+    """Create the dimensions that a dataset lacks, those with labels empty; give the names of their coordinates.
+
+    A dimension that has no labels gets the first that come, if they are as many as it has positions.
+    """
     created = []
     for bundle in bundles:
         for dim, size in bundle.sizes.items():
-            if dim in target._structure.dims:
-                continue
+            known = target._structure.dimension(dim)
             item = next((found for other in bundles if (found := other.labels(dim)) is not None), None)
-            if item is None:
-                target._structure.add_dimension(_dimension(bundle, dim, size))
-            else:
-                target._structure.add_dimension(_dimension(bundle, dim, 0))
+            if known is not None:
+                if item is not None and coordinate_of(target, dim) is None and item.shape == (known.size,):
+                    create_coordinate(target, item, item.all())
+                continue
+            target._structure.add_dimension(_dimension(bundle, dim, size if item is None else 0))
+            if item is not None:
                 create_coordinate(target, item)
                 created.append(dim)
     return created
+
+
+def dimension_of(target: Changing, name: str) -> Dimension:
+    """Find a dimension that exists, in a group or around it."""
+    found = target._structure.dimension(name)
+    if found is None:
+        raise ShapeError(f"there is no dimension {name!r}")
+    return found
+
+
+def coordinate_of(target: Changing, name: str) -> Coordinate | None:
+    """Find what labels a dimension, in a group or around it."""
+    found = target._structure.dimension(name)
+    member = None if found is None else target._structure.index_of(found)
+    return None if member is None else target._labels.variable(member)
 
 
 def _dimension(bundle: Bundle, dim: str, size: int) -> DimensionRecord:
@@ -170,8 +189,8 @@ def _dimension(bundle: Bundle, dim: str, size: int) -> DimensionRecord:
     return DimensionRecord(new_id(), dim, slots=Slots.of_size(size), unlimited=bool(known and known.record.unlimited))
 
 
-def create_coordinate(target: Changing, item: Incoming) -> None:
-    """Create the coordinate of a dimension that has no positions yet."""
+def create_coordinate(target: Changing, item: Incoming, labels: Array | None = None) -> None:
+    """Create the coordinate of a dimension that has no positions yet, or as many as there are labels."""
     if item.part is not None:
         record = item.part._member.record
         chunks: Any = tuple(record.chunk_shape[axis] for axis in item.part._selected().dims)
@@ -181,7 +200,7 @@ def create_coordinate(target: Changing, item: Incoming) -> None:
         )  # fmt: skip
     else:
         request = Request(item.name, (item.name,), type_of(item), role="coordinate", attrs=item.attrs)
-    create_variable(target._labels, request)
+    create_variable(target._labels, replace(request, data=labels))
 
 
 def type_of(item: Incoming) -> Any:

@@ -229,6 +229,29 @@ def test_a_part_of_a_variable_and_an_xarray_array_are_written() -> None:
             ds.write({}, mode="insert")
 
 
+def test_a_dimension_without_labels_gets_those_that_come_with_values_for_all_of_it() -> None:
+    with cfdb.open_dataset(None, "n") as ds, grid([7, 8], [1]) as other:
+        ds["t"] = (("x", "y"), [[1.0], [2.0]])
+        ds.write(other)
+        assert (ds["x"].values.tolist(), ds["t"].values[:, 0].tolist()) == ([7, 8], [0.0, 1.0])
+        ds.write({"t": (("x", "y"), [[5.0]]), "x": [8], "y": [1]})
+        assert ds["t"].values[:, 0].tolist() == [0.0, 5.0]
+        ds["u"] = ("k", [1.0, 2.0])
+        with pytest.raises(ShapeError, match="no labels in the target"):
+            ds.write({"u": ("k", [1.0]), "k": [3]})
+
+
+def test_a_group_shares_the_dimensions_around_it() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["day"] = ("day", [1, 2])
+        group = ds.create.group("ocean")
+        group.write({"t": (("day", "depth"), [[5.0], [6.0]]), "day": [2, 3], "depth": [10.0]})
+        assert list(ds) == ["day", "ocean/depth", "ocean/t"]
+        assert ds["day"].values.tolist() == [1, 2, 3]
+        assert ds["ocean/t"].dims == ("day", "ocean/depth")
+        assert same(ds["ocean/t"].values, np.array([[np.nan], [5.0], [6.0]]))
+
+
 def test_groups_are_written_to() -> None:
     with cfdb.open_dataset(None, "n") as ds:
         ds.create.group("ocean")
