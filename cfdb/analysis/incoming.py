@@ -190,5 +190,5 @@ def _values(part: Any) -> Array:
         return part
     if isinstance(part, Part):
         return part.read()
-    found: Array = np.asarray(part.values if hasattr(part, "values") else part)
+    found: Array = np.asarray(part)
     return found

@@ -288,3 +288,27 @@ def test_progress_counts_blocks() -> None:
             {"t": (("x", "y"), np.ones((4, 1))), "x": range(4), "y": [5]}, max_mem=1, progress=lambda *n: seen.append(n)
         )
     assert seen[-1][0] == seen[-1][1] == len(seen) > 1
+
+
+def test_lazy_values_are_read_in_blocks_within_the_limit() -> None:
+    """A dask array is computed block by block: what it makes at a time is counted."""
+    array, config = pytest.importorskip("dask.array"), pytest.importorskip("dask").config
+    made: list[int] = []
+
+    def rows(block_info: Any = None) -> Any:
+        shape = block_info[None]["chunk-shape"]
+        made.append(int(np.prod(shape)) * 8)
+        return np.full(shape, float(len(made)))
+
+    lazy = array.map_blocks(rows, chunks=((64,) * 16, (256,)), dtype=float, meta=np.empty((0, 0)))
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("x", data=np.arange(4))
+        ds.create.dimension("k", 256)
+        ds.create.data_var.generic("t", ("x", "k"), "float64", (64, 256))
+        seen: list[Any] = []
+        other = xr.Dataset({"t": (("x", "k"), lazy)}, {"x": np.arange(1024)})
+        with config.set(scheduler="synchronous"):
+            ds.write(other, max_mem=2**20, progress=lambda *counts: seen.append(counts))
+        assert seen[-1][1] == 16
+        assert sum(made) == 1024 * 256 * 8
+        assert not np.isnan(ds["t"].values).any()
