@@ -5,7 +5,7 @@ The inverse of `netcdf_types`: packed values stay packed, times become CF number
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,18 @@ def plan_outgoing(part: Part) -> Outgoing:
     if kind == "S":
         return _characters(dtype)
     if kind == "e" and dtype.name == "enum":
-        return Outgoing("enum", _same, fill=declared, members=dict(dtype.members))
+        return Outgoing("enum", _same, fill=declared, members=_with_missing(dict(dtype.members), declared))
+    if kind == "e":
+        return replace(_numbers(dtype, declared), attrs=part.flags.attrs)
     return _numbers(dtype, declared)
+
+
+def _with_missing(members: dict[str, int], fill: Any) -> dict[str, int]:
+    """Name the fill value too: netCDF wants it to be a member of the enumeration."""
+    if fill is None or int(fill) in members.values():
+        return members
+    name = next(name for name in ("missing", *(f"missing_{n}" for n in range(1, 99))) if name not in members)
+    return {**members, name: int(fill)}
 
 
 def attribute_for_netcdf(value: Any) -> Any:

@@ -134,6 +134,8 @@ def _packing(dtype: DataType) -> dict[str, Any]:
 
 def _describe(part: Part, attrs: dict[str, Any], encoding: dict[str, Any]) -> None:
     """Complete the attributes by what a variable keeps beside them."""
+    if part.dtype.kind == "e":
+        attrs.update({name: value for name, value in part.flags.attrs.items() if name not in attrs})
     kind = part.dtype.kind
     units = part.units
     if kind in "Mt":

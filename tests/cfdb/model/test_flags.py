@@ -131,3 +131,18 @@ class TestAttributes:
         assert not hasattr(ds["c"], "flags")
         with pytest.raises(NoFlagsError, match="have no meanings: create it with dtype='enum'"):
             ds["c"].flags  # noqa: B018
+
+
+class TestElsewhere:
+    def test_xarray_and_netcdf_know_the_meanings(self, ds: Any, tmp_path: Path) -> None:
+        pytest.importorskip("xarray")
+        ds.create.data_var.generic("sky", ("x",), "enum", data=["rain", "clear", None])
+        bits = enum_dtype("uint8", {"ice": 1, "fog": 2}, flags=True)
+        ds.create.data_var.generic("bits", ("x",), bits, data=["ice fog", "", "fog"])
+        found = ds.to_xarray()
+        assert found["sky"].attrs["flag_meanings"] == "clear rain"
+        assert found["bits"].attrs["flag_masks"].tolist() == [1, 2]
+        ds.to_netcdf4(tmp_path / "a.nc")
+        with cfdb.from_netcdf(tmp_path / "a.nc", tmp_path / "a.cfdb") as again:
+            assert again["sky"].flags.decode().tolist() == ["rain", "clear", None]
+            assert again["bits"].flags.decode().tolist() == ["ice fog", "", "fog"]
