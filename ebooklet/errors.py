@@ -23,19 +23,27 @@
     │   ├── PreconditionFailedError             conditional PUT lost
     │   ├── NotModifiedError                    If-None-Match matched
     │   ├── AccessDeniedError (PermissionError)
-    │   │   └── CredentialsExpiredError         temporary keys are not valid any more
+    │   │   ├── CredentialsExpiredError         temporary keys are not valid any more
+    │   │   └── ClockSkewError                  the clock of this computer is wrong
     │   ├── NoCredentialsError (PermissionError)
     │   ├── BucketMissingError (FileNotFoundError)
     │   ├── RemoteConnectionError (ConnectionError)
+    │   ├── ObjectArchivedError (OSError)       an object has to be restored before it can be read
+    │   ├── StorageFullError (OSError)          a quota is used up
+    │   ├── GroupTooLargeError (ValueError)     larger than a store takes
     │   ├── UncertainOutcomeError               a PUT that may or may not have been applied
     │   └── UnsupportedOperationError (NotImplementedError)
     ├── RemoteError
-    │   ├── RemoteMissingError (FileNotFoundError)
+    │   ├── RemoteMissingError (FileNotFoundError, ValueError)
     │   ├── RemoteExistsError (FileExistsError)
     │   ├── RemoteIntegrityError (OSError)      an object is damaged or gone
     │   ├── UUIDMismatchError (ValueError)
     │   ├── ConflictError                       another commit touched the same keys or their guards
+    │   ├── LockLostError                       the lease on a database was taken over by another writer
     │   └── PushError                           a push failed, every pending change is kept
+    │       ├── PushInProgressError (RuntimeError)      another thread is pushing through the same handle
+    │       └── ConcurrentCompactionError (RuntimeError) others compacted again and again meanwhile
+    ├── BudgetExceededError (RuntimeError)      a request that `budget()` does not allow; it was not sent
     └── OfflineError (ConnectionError)
 """
 
@@ -130,6 +138,14 @@ class CredentialsExpiredError(AccessDeniedError):
     """The keys were temporary and their time is over."""
 
 
+class ClockSkewError(AccessDeniedError):
+    """The clock of this computer differs too much from the server's for signatures to be valid."""
+
+
+class ObjectArchivedError(StoreError, OSError):
+    """An object is in an archive, and has to be restored before it can be read."""
+
+
 class NoCredentialsError(StoreError, PermissionError):
     """No credentials were found where they are needed."""
 
@@ -140,6 +156,14 @@ class BucketMissingError(StoreError, FileNotFoundError):
 
 class RemoteConnectionError(StoreError, ConnectionError):
     """The store could not be reached."""
+
+
+class StorageFullError(StoreError, OSError):
+    """The store takes no more: a quota is used up, or the disk of the server is full."""
+
+
+class GroupTooLargeError(StoreError, ValueError):
+    """An object is larger than the store takes; nothing was sent."""
 
 
 class UncertainOutcomeError(StoreError):
@@ -154,7 +178,7 @@ class RemoteError(EBookletError):
     """A remote database is not as it should be."""
 
 
-class RemoteMissingError(RemoteError, FileNotFoundError):
+class RemoteMissingError(RemoteError, FileNotFoundError, ValueError):
     """There is no database at this place."""
 
 
@@ -187,8 +211,24 @@ class ConflictError(RemoteError):
         self.guards = tuple(guards)
 
 
+class LockLostError(RemoteError):
+    """Another writer took the lease on a database over; nothing was committed since."""
+
+
 class PushError(RemoteError):
     """A push failed; every pending change is kept."""
+
+
+class PushInProgressError(PushError, RuntimeError):
+    """Another thread is pushing through the same handle."""
+
+
+class ConcurrentCompactionError(PushError, RuntimeError):
+    """Others compacted the database again and again, so that a push found no moment for its commit."""
+
+
+class BudgetExceededError(EBookletError, RuntimeError):
+    """A request would exceed a budget; it was not sent."""
 
 
 class OfflineError(EBookletError, ConnectionError):

@@ -27,11 +27,14 @@ class Fault:
         Region of the bucket, if it tells.
     date : float or None
         The server's clock, in seconds since 1970.
+    wait : float
+        Seconds after which it wants to be asked again, if it tells.
     """
 
     answer: Answer
     region: str = ""
     date: float | None = None
+    wait: float = 0.0
 
 
 class RefusedError(Exception):
@@ -81,7 +84,9 @@ def fault_of(reply: "BaseHTTPResponse") -> Fault:
 
 
 def _fault(reply: "BaseHTTPResponse", root: "Element | None", status: int) -> Fault:
-    code, message, region = ((root is not None and root.findtext(name)) or "" for name in ("Code", "Message", "Region"))
+    names = ("Code", "Message", "Region", "StorageClass")
+    code, message, region, kept = ((root is not None and root.findtext(name)) or "" for name in names)
     now = http_date(reply.headers, "date")
     told = reply.headers.get("x-amz-bucket-region") or region
-    return Fault(Answer(status, code, message), told, None if now is None else now.timestamp())
+    wait = count_in(reply.headers.get("retry-after")) or 0
+    return Fault(Answer(status, code, message, kept), told, None if now is None else now.timestamp(), float(wait))

@@ -55,6 +55,18 @@ def parse_content_range(text: str | None) -> ByteRange | None:
     return ByteRange(int(first), int(last) - int(first) + 1, None if total == "*" else int(total))
 
 
+def length_of_range(text: str | None) -> int:
+    """How many bytes a `Range` header asks for; 0 without one.
+
+    Examples
+    --------
+    >>> length_of_range("bytes=10-19"), length_of_range(None)
+    (10, 0)
+    """
+    first, _, last = (text or "").removeprefix("bytes=").partition("-")
+    return int(last) - int(first) + 1 if first and last else 0
+
+
 def read_exactly(read: Read, length: int) -> bytes:
     """Read `length` bytes, in pieces of bounded size, so that a false length cannot make us allocate it.
 

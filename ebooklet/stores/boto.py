@@ -281,7 +281,7 @@ def failure_of(error: Exception, place: str) -> Exception:
     if isinstance(error, boto.ClientError):
         answer = _answer_of(error)
         if is_transient(answer):
-            return TransientError(error_of(answer, place))
+            return TransientError(error_of(answer, place), wait=_wait_of(error))
         return refused(answer, place)
     if isinstance(error, _without_keys()):
         return NoCredentialsError(f"{place}: {error}; {WAYS_OUT}")
@@ -328,4 +328,10 @@ def _answer_of(error: Any) -> Answer:
     said = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(said.get("Code", ""))
-    return Answer(status, "" if code.isdigit() else code, str(said.get("Message", "")))
+    kept = str(said.get("StorageClass", ""))
+    return Answer(status, "" if code.isdigit() else code, str(said.get("Message", "")), kept)
+
+
+def _wait_of(error: Any) -> float:
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return float(count_in(headers.get("retry-after")) or 0)

@@ -18,12 +18,14 @@ from ebooklet.stores.body import (
     check_whole,
     count_in,
     http_date,
+    length_of_range,
     parse_content_range,
     quoted_etag,
     read_bounded,
     read_range,
 )
 from ebooklet.stores.dialect import Dialect
+from ebooklet.stores.ledger import Ledger
 from ebooklet.stores.per_process import PerProcess
 from ebooklet.stores.pool import Pool, failure_of, finish, foreign_errors
 from ebooklet.stores.protocol import OVERWRITE, Body, Object, ObjectMeta, ObjectStore, PutMode
@@ -51,6 +53,8 @@ class HttpStore:
         Key that this URL stands for; objects of longer keys are looked for below it.
     threads, connect_timeout, read_timeout, retries, deadline, verify, proxies
         As in `S3Access`.
+    ledger : Ledger, optional
+        Where requests are entered, redirections not among them; one of its own without it.
     """
 
     def __init__(
@@ -65,7 +69,9 @@ class HttpStore:
         deadline: float = 300,
         verify: bool | str = True,
         proxies: tuple[tuple[str, str], ...] = (),
+        ledger: Ledger | None = None,
     ) -> None:
+        self.ledger = Ledger() if ledger is None else ledger
         self.uri = url
         self.key = key
         self.dialect = Dialect(conditional_put=False)
@@ -164,23 +170,28 @@ class HttpStore:
         allowed: frozenset[int] | set[int] = frozenset(),
     ) -> T:
         """Send a request, body included as often as the policy allows, and translate what goes wrong."""
-        url = self._url(key)
+        url, span = self._url(key), headers.get("Range")
+        operation = "head" if method == "HEAD" else "get_range" if span else "get"
 
         def attempt() -> T:
-            try:
-                reply = self._send(method, url, headers)
+            with self.ledger.request(operation, expected=length_of_range(span)) as receipt:
                 try:
-                    if reply.status >= 300 and reply.status not in allowed:
-                        raise _failure(Answer(reply.status), url)
-                    return use(reply)
-                finally:
-                    finish(reply)
-            except StoreError:
-                raise
-            except foreign_errors() as error:
-                raise failure_of(error, url) from error
+                    reply = self._send(method, url, headers)
+                    try:
+                        if reply.status >= 300 and reply.status not in allowed:
+                            raise _failure(Answer(reply.status), url)
+                        if method != "HEAD":
+                            receipt.expect(_length(reply))
+                        return use(reply)
+                    finally:
+                        receipt.received(reply.tell())
+                        finish(reply)
+                except StoreError:
+                    raise
+                except foreign_errors() as error:
+                    raise failure_of(error, url) from error
 
-        return persist(attempt, self._policy, self._budget)
+        return persist(attempt, self._policy, self._budget, self.ledger.retried)
 
     def _send(self, method: str, url: str, headers: dict[str, str]) -> "BaseHTTPResponse":
         return self._pools.get().send(method, self._server, url[len(self._server) :], headers, redirects=REDIRECTS)

@@ -1,7 +1,7 @@
 """What can an object store do?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -28,6 +28,8 @@ class ObjectMeta:
         When it was written, by the server's clock (UTC).
     server_date : datetime or None
         The server's clock when it answered (UTC).
+    storage_class : str
+        Where a server with several kinds of storage keeps it; empty where it does not tell.
     """
 
     key: str
@@ -35,6 +37,7 @@ class ObjectMeta:
     etag: str
     last_modified: datetime | None
     server_date: datetime | None = None
+    storage_class: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +158,15 @@ def joined(body: Body) -> bytes:
     if isinstance(body, bytearray | memoryview):
         return bytes(body)
     return b"".join(body)
+
+
+def nbytes_of(body: Body) -> int:
+    """Length of a body in one or several parts.
+
+    Examples
+    --------
+    >>> nbytes_of([b"ab", memoryview(b"cd")])
+    4
+    """
+    parts = [body] if isinstance(body, bytes | bytearray | memoryview) else body
+    return sum(memoryview(part).nbytes for part in parts)

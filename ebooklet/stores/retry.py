@@ -24,12 +24,18 @@ class TransientError(Exception):
         What to raise when it does not.
     unsent : bool
         Whether nothing of the request can have reached the server.
+    operation : str
+        Kind of the request.
+    wait : float
+        Seconds after which the server wants to be asked again, if it said so.
     """
 
-    def __init__(self, error: StoreError, *, unsent: bool = False) -> None:
+    def __init__(self, error: StoreError, *, unsent: bool = False, operation: str = "", wait: float = 0.0) -> None:
         super().__init__(str(error))
         self.error = error
         self.unsent = unsent
+        self.operation = operation
+        self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,22 @@ class RetryBudget:
             self._tokens = min(self._full, self._tokens + 1)
 
 
-def persist(action: Callable[[], T], policy: RetryPolicy, budget: RetryBudget) -> T:
+def persist(
+    action: Callable[[], T],
+    policy: RetryPolicy,
+    budget: RetryBudget,
+    repeated: Callable[[str], None] = lambda _: None,
+) -> T:
     """Carry out `action` again while it raises `TransientError`, within policy and budget.
+
+    Parameters
+    ----------
+    action : callable
+        Sends a request.
+    policy, budget
+        How often, for this action and for all of a store.
+    repeated : callable
+        Told the kind of a request before it is sent again.
 
     Raises
     ------
@@ -103,7 +123,7 @@ def persist(action: Callable[[], T], policy: RetryPolicy, budget: RetryBudget) -
         try:
             result = action()
         except TransientError as failure:
-            pause = policy.pause(attempt)
+            pause = max(policy.pause(attempt), failure.wait)
             late = time.monotonic() + pause - begun > policy.deadline
             if attempt >= policy.retries or late or not budget.take():
                 failure.error.args = (f"{failure.error} ({attempt + 1} attempts)",)
@@ -111,6 +131,7 @@ def persist(action: Callable[[], T], policy: RetryPolicy, budget: RetryBudget) -
             logger.debug("attempt %d failed: %s; the next one follows in %.2f s", attempt + 1, failure, pause)
             attempt += 1
             time.sleep(pause)
+            repeated(failure.operation)
         else:
             budget.give_back()
             return result

@@ -5,6 +5,7 @@ is decided here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
     CredentialsExpiredError,
+    GroupTooLargeError,
     InvalidURLError,
     ObjectNotFoundError,
     ObjectTooLargeError,
@@ -20,11 +22,14 @@ from ebooklet.errors import (
     UncertainOutcomeError,
     UnsupportedOperationError,
 )
+from ebooklet.sizes import byte_size
 from ebooklet.stores.access import Credentials, Keys, S3Access
 from ebooklet.stores.body import bare_etag, check_whole, count_in, http_date, quoted_etag, read_bounded, read_range
 from ebooklet.stores.boto import WAYS_OUT
 from ebooklet.stores.boto_transport import BotoTransport
 from ebooklet.stores.dialect import Dialect, dialect_of
+from ebooklet.stores.ledger import Ledger
+from ebooklet.stores.multipart import LARGEST_PUT, Upload
 from ebooklet.stores.per_process import PerProcess
 from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.protocol import (
@@ -35,9 +40,11 @@ from ebooklet.stores.protocol import (
     Object,
     ObjectMeta,
     ObjectStore,
+    Overwrite,
     PutMode,
     Update,
     joined,
+    nbytes_of,
 )
 from ebooklet.stores.retry import RetryBudget, RetryPolicy, TransientError, persist
 from ebooklet.stores.sessions import needs_boto3
@@ -61,17 +68,29 @@ class S3Store:
         Who signs, given by hand; without it the environment and the chain of boto3 are asked.
     page_size : int
         Objects per request of a listing.
+    ledger : Ledger, optional
+        Where requests are entered; one of its own without it.
     """
 
-    def __init__(self, access: S3Access, credentials: Keys | None = None, *, page_size: int = 1000) -> None:
+    def __init__(
+        self,
+        access: S3Access,
+        credentials: Keys | None = None,
+        *,
+        page_size: int = 1000,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.access = access
+        self.ledger = Ledger() if ledger is None else ledger
         self.uri = f"s3://{access.bucket}"
         self.dialect: Dialect = dialect_of(access.endpoint_url or "", access.bucket)
         self.page_size = page_size
         self._credentials = credentials
         self._policy = RetryPolicy(access.retries, access.deadline)
         self._budget = RetryBudget()
+        self.largest_copy = LARGEST_PUT
         self._transports: PerProcess[Transport] = PerProcess(self._new_transport)
+        self._crews: PerProcess[ThreadPoolExecutor] = PerProcess(self._new_crew)
 
     def __repr__(self) -> str:
         return f"S3Store({self._place('')!r})"
@@ -94,6 +113,9 @@ class S3Store:
         made = self._transports.take()
         if made is not None:
             made.close()
+        crew = self._crews.take()
+        if crew is not None:
+            crew.shutdown()
 
     # ------------------------------------------------------------------ reading
 
@@ -170,21 +192,41 @@ class S3Store:
     def put(self, key: str, body: Body, mode: PutMode = OVERWRITE) -> ObjectMeta:
         """Write an object, into a new bucket if that is wanted."""
         self._guard(key)
-        data = joined(body)
         try:
-            return self._put(key, data, mode)
+            return self._put(key, body, mode)
         except BucketMissingError:
             if not self.access.create_bucket:
                 raise
         self._create_bucket()
-        return self._put(key, data, mode)
+        return self._put(key, body, mode)
 
-    def _put(self, key: str, data: bytes, mode: PutMode) -> ObjectMeta:
+    def _put(self, key: str, body: Body, mode: PutMode) -> ObjectMeta:
+        size = nbytes_of(body)
+        if isinstance(mode, Overwrite) and size >= self.access.multipart_threshold:
+            written = self._put_in_parts(key, body, size)
+            if written is not None:
+                return written
+        if size > LARGEST_PUT:
+            raise GroupTooLargeError(
+                f"{self._place(key)}: {byte_size(size)} are more than the {byte_size(LARGEST_PUT)} of one request"
+            )
+        data = joined(body)
         if isinstance(mode, Create):
             return self._put_if(key, data, {"if-none-match": "*"})
         if isinstance(mode, Update):
             return self._update(key, data, mode.etag)
         return _written(key, data, self._persist(lambda: self._transport().put(key, data, {})))
+
+    def _put_in_parts(self, key: str, body: Body, size: int) -> ObjectMeta | None:
+        """None if the server does not know of parts."""
+        try:
+            etag = self._upload(key).put(body, size, self.access.multipart_chunksize)
+        except UnsupportedOperationError:
+            return None
+        return ObjectMeta(key, size, etag, None)
+
+    def _upload(self, key: str) -> Upload:
+        return Upload(self._transport, self._persist, self._crews.get(), self.access.threads, key, self._place(key))
 
     def _create_bucket(self) -> None:
         with suppress(PreconditionFailedError):  # somebody else was faster
@@ -201,7 +243,37 @@ class S3Store:
             there._persist(lambda: there._transport().copy(self.access.bucket, source_key, target_key))
         except (UnsupportedOperationError, AccessDeniedError):
             return False
+        except (BadRequestError, GroupTooLargeError):
+            size = self.head(source_key).size
+            if size <= self.largest_copy:
+                raise
+            there._upload(target_key).copy(self.access.bucket, source_key, size)
         return True
+
+    def restore(self, key: str, *, days: int = 7, tier: str = "Standard") -> bool:
+        """Ask for a readable copy of an archived object.
+
+        Parameters
+        ----------
+        key : str
+            Name of the object.
+        days : int
+            How long the copy stays.
+        tier : {'Expedited', 'Standard', 'Bulk'}
+            How fast it is made, and how dear that is.
+
+        Returns
+        -------
+        bool
+            Whether there is a copy already; else it comes in minutes to hours.
+
+        Raises
+        ------
+        ObjectArchivedError
+            If the object is not archived, or being restored.
+        """
+        self._guard(key)
+        return self._persist(lambda: self._transport().restore(key, days, tier))
 
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is no error."""
@@ -293,14 +365,14 @@ class S3Store:
         """Send a request that may be sent again, body included; also with newer keys if those at hand have expired."""
         used = self._transport()
         try:
-            return persist(request, self._policy, self._budget)
+            return persist(request, self._policy, self._budget, self.ledger.retried)
         except AccessDeniedError as error:
             if not isinstance(error, CredentialsExpiredError) or isinstance(self._credentials, Credentials):
                 raise self._with_source(error, used.source) from error.__cause__
         if self._transport() is used:
             self._transports.take()  # the next one asks for the keys anew
         try:
-            return persist(request, self._policy, self._budget)
+            return persist(request, self._policy, self._budget, self.ledger.retried)
         except AccessDeniedError as error:
             raise self._with_source(error, self._transport().source) from error.__cause__
 
@@ -350,9 +422,12 @@ class S3Store:
         chosen = self.access.transport
         is_special = _is_special(self.access.bucket) or needs_boto3(self.access.boto_options)
         if chosen == "boto3" or (chosen == "auto" and is_special):
-            return BotoTransport(self.access, self._credentials, self._place, self.dialect.heed)
+            return BotoTransport(self.access, self._credentials, self._place, self.dialect.heed, self.ledger)
         settings = settings_for(self.access, self._credentials)
-        return PooledTransport(self.access, settings, self._place, self.dialect.heed)
+        return PooledTransport(self.access, settings, self._place, self.dialect.heed, self.ledger)
+
+    def _new_crew(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.access.threads, thread_name_prefix="ebooklet-part")
 
 
 def _is_special(bucket: str) -> bool:
@@ -362,7 +437,8 @@ def _is_special(bucket: str) -> bool:
 
 def _meta(key: str, headers: Headers, size: int) -> ObjectMeta:
     etag, now = bare_etag(headers.get("etag")), http_date(headers, "date")
-    return ObjectMeta(key, size, etag, http_date(headers, "last-modified"), now)
+    kept = headers.get("x-amz-storage-class", "")
+    return ObjectMeta(key, size, etag, http_date(headers, "last-modified"), now, kept)
 
 
 def _written(key: str, data: bytes, headers: Headers) -> ObjectMeta:

@@ -112,13 +112,42 @@ def creation(region: str) -> bytes:
     return f'<CreateBucketConfiguration xmlns="{_NAMESPACE}">{where}</CreateBucketConfiguration>'.encode()
 
 
+def completion(etags: Sequence[str]) -> bytes:
+    """The body of a `CompleteMultipartUpload`: the parts from 1 on.
+
+    Examples
+    --------
+    >>> b"<Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag></Part>" in completion(['"e"'])
+    True
+    """
+    parts = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{etag.translate(_WRITTEN)}</ETag></Part>"
+        for number, etag in enumerate(etags, 1)
+    )
+    return f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{parts}</CompleteMultipartUpload>'.encode()
+
+
+def restoration(days: int, tier: str) -> bytes:
+    """The body of a `RestoreObject`.
+
+    Examples
+    --------
+    >>> b"<Days>3</Days>" in restoration(3, "Bulk")
+    True
+    """
+    how = f"<GlacierJobParameters><Tier>{tier}</Tier></GlacierJobParameters>"
+    return f'<RestoreRequest xmlns="{_NAMESPACE}"><Days>{days}</Days>{how}</RestoreRequest>'.encode()
+
+
 def can_be_written(key: str) -> bool:
     """Whether XML can hold a key; it has no way to write most control characters."""
     return all(char >= " " or char in "\t\n\r" for char in key) and not {"\ufffe", "\uffff"} & set(key)
 
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_WRITTEN = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
+_WRITTEN = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)
 
 
 def _entry(found: "Element", encoded: bool, now: datetime | None) -> ObjectMeta:
@@ -131,7 +160,8 @@ def _entry(found: "Element", encoded: bool, now: datetime | None) -> ObjectMeta:
     if size is None:
         raise NotXMLError("an entry of a listing without a length")
     written = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return ObjectMeta(unquote_plus(key) if encoded else key, size, bare_etag(_text(found, "ETag")), written, now)
+    etag, kind = bare_etag(_text(found, "ETag")), _text(found, "StorageClass")
+    return ObjectMeta(unquote_plus(key) if encoded else key, size, etag, written, now, kind)
 
 
 def _text(element: "Element", name: str) -> str:

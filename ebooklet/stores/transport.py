@@ -87,6 +87,24 @@ class Transport(Protocol):
     def copy(self, source_bucket: str, source_key: str, key: str) -> None:
         """Copy an object of a bucket of the same server into this one."""
 
+    def create_upload(self, key: str) -> str:
+        """Begin an object that is written in parts; returns the id of the upload."""
+
+    def upload_part(self, key: str, upload: str, number: int, data: bytes) -> str:
+        """Write a part, numbered from 1; returns its ETag as it is."""
+
+    def copy_part(self, source_bucket: str, source_key: str, span: str, key: str, upload: str, number: int) -> str:
+        """Take a part, ``'bytes=first-last'``, from an object of a bucket of the same server; returns its ETag."""
+
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> str:
+        """Make the object of its parts; returns its ETag."""
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Drop the parts."""
+
+    def restore(self, key: str, days: int, tier: str) -> bool:
+        """Ask for a copy of an archived object for so many days; whether there is one already."""
+
     def delete(self, key: str) -> None:
         """Delete an object."""
 

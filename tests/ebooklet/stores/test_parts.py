@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
+    ClockSkewError,
     CredentialsExpiredError,
     NotModifiedError,
     ObjectNotFoundError,
@@ -231,7 +232,7 @@ class TestBodies:
         (Answer(403), AccessDeniedError, "denied"),
         (Answer(401), AccessDeniedError, "denied"),
         (Answer(400, "ExpiredToken"), CredentialsExpiredError, "expired"),
-        (Answer(403, "RequestTimeTooSkewed"), AccessDeniedError, "clock"),
+        (Answer(403, "RequestTimeTooSkewed"), ClockSkewError, "clock"),
         (Answer(304), NotModifiedError, "not changed"),
         (Answer(412), PreconditionFailedError, "expected state"),
         (Answer(409, "ConditionalRequestConflict"), PreconditionFailedError, "same time"),

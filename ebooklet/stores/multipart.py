@@ -1,0 +1,182 @@
+"""How is an object written, or copied on the server, that is too large for one request?
+
+Its parts travel at the same time, each repeated by itself, and become an object at the end. After a failure they are
+dropped, so that nothing is paid for that nobody can see.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from ebooklet.errors import EBookletError, GroupTooLargeError, ObjectNotFoundError, StoreError
+from ebooklet.sizes import byte_size
+from ebooklet.stores.protocol import Body, Buffer
+from ebooklet.stores.transport import Transport
+
+T = TypeVar("T")
+
+MOST_PARTS = 10_000
+LARGEST_OBJECT = 5 << 40
+#: The most that one PUT, or one copy, takes.
+LARGEST_PUT = 5 << 30
+PART_OF_COPY = 256 << 20
+
+logger = logging.getLogger("ebooklet.stores")
+
+
+class Persist(Protocol):
+    """Sends a request as often as needed."""
+
+    def __call__(self, request: Callable[[], T], /) -> T:
+        """Return what the request does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An object that is about to be made of parts.
+
+    Attributes
+    ----------
+    transport : callable
+        Who sends the requests.
+    persist : callable
+        Repeats those that fail and may be repeated.
+    crew : Executor
+        Threads for the parts.
+    threads : int
+        Parts that are in memory at the same time.
+    key, place : str
+        Name of the object, and how messages show it.
+    """
+
+    transport: Callable[[], Transport]
+    persist: Persist
+    crew: Executor
+    threads: int
+    key: str
+    place: str
+
+    def put(self, body: Body, size: int, chunksize: int) -> str:
+        """Write a body in parts; returns the ETag."""
+        length = part_length(size, chunksize, self.place)
+
+        def parts(upload: str) -> Iterator[Callable[[], str]]:
+            for number, part in enumerate(cut(body, length), 1):
+                yield partial(self._put_part, upload, number, part)
+
+        return self._run(parts, size)
+
+    def copy(self, source_bucket: str, source_key: str, size: int) -> str:
+        """Copy an object of the same server in parts; returns the ETag."""
+        length = part_length(size, PART_OF_COPY, self.place)
+
+        def parts(upload: str) -> Iterator[Callable[[], str]]:
+            for number, start in enumerate(range(0, size, length), 1):
+                span = f"bytes={start}-{min(size, start + length) - 1}"
+                yield partial(self._copy_part, source_bucket, source_key, span, upload, number)
+
+        return self._run(parts, size)
+
+    def _put_part(self, upload: str, number: int, data: bytes) -> str:
+        return self.persist(lambda: self.transport().upload_part(self.key, upload, number, data))
+
+    def _copy_part(self, bucket: str, key: str, span: str, upload: str, number: int) -> str:
+        return self.persist(lambda: self.transport().copy_part(bucket, key, span, self.key, upload, number))
+
+    def _run(self, parts: Callable[[str], Iterator[Callable[[], str]]], size: int) -> str:
+        upload = self.persist(lambda: self.transport().create_upload(self.key))
+        if not upload:
+            raise StoreError(f"{self.place}: the server began an upload in parts without giving it an id")
+        try:
+            etags = self._send(parts(upload))
+            return self._complete(upload, etags, size)
+        except BaseException:
+            self._abort(upload)
+            raise
+
+    def _send(self, parts: Iterator[Callable[[], str]]) -> Sequence[str]:
+        """Send parts, a few at a time; the first failure ends it."""
+        found: list[Future[str]] = []
+        flying: set[Future[str]] = set()
+        try:
+            while True:
+                for part in islice(parts, self.threads - len(flying)):
+                    found.append(self.crew.submit(part))
+                    flying.add(found[-1])
+                if not flying:
+                    return [future.result() for future in found]
+                done, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        finally:
+            for future in flying:
+                future.cancel()
+            wait(flying)  # a part that arrives after the upload was dropped would stay
+
+    def _complete(self, upload: str, etags: Sequence[str], size: int) -> str:
+        try:
+            return self.persist(lambda: self.transport().complete_upload(self.key, upload, etags))
+        except ObjectNotFoundError:
+            # An earlier attempt whose answer was lost may have completed it.
+            headers = self.persist(lambda: self.transport().head(self.key))
+            etag = headers.get("etag", "").strip('"')
+            if headers.get("content-length") != str(size) or not etag.endswith(f"-{len(etags)}"):
+                raise
+            return etag
+
+    def _abort(self, upload: str) -> None:
+        try:
+            self.persist(lambda: self.transport().abort_upload(self.key, upload))
+        except ObjectNotFoundError:
+            return
+        except EBookletError as error:
+            logger.warning("%s: the parts of an upload that failed could not be dropped: %s", self.place, error)
+
+
+def part_length(size: int, chunksize: int, place: str) -> int:
+    """Bytes of a part: `chunksize`, or more where there would be too many parts.
+
+    Raises
+    ------
+    GroupTooLargeError
+        If no store takes so large an object.
+
+    Examples
+    --------
+    >>> part_length(50 << 20, 16 << 20, "x") >> 20, part_length(1 << 40, 16 << 20, "x") >> 20
+    (16, 105)
+    """
+    if size > LARGEST_OBJECT:
+        raise GroupTooLargeError(
+            f"{place}: {byte_size(size)} are more than the {byte_size(LARGEST_OBJECT)} of the largest object"
+        )
+    mib = 1 << 20
+    needed = -(-size // MOST_PARTS)
+    return max(chunksize, -(-needed // mib) * mib)
+
+
+def cut(body: Body, length: int) -> Iterator[bytes]:
+    """A body in pieces of `length` bytes, the last one shorter.
+
+    Examples
+    --------
+    >>> list(cut([b"abc", b"", memoryview(b"defgh")], 4))
+    [b'abcd', b'efgh']
+    """
+    buffers: Sequence[Buffer] = [body] if isinstance(body, bytes | bytearray | memoryview) else body
+    piece = bytearray()
+    for buffer in buffers:
+        view = memoryview(buffer).cast("B")
+        while view:
+            taken = view[: length - len(piece)]
+            piece += taken
+            view = view[len(taken) :]
+            if len(piece) == length:
+                yield bytes(piece)
+                piece = bytearray()
+    if piece:
+        yield bytes(piece)
