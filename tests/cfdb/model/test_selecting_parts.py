@@ -1,4 +1,4 @@
-"""Faults that selecting does not have, what views write to, which points are taken, and what is refused with a way out."""
+"""Faults that selecting does not have; what views write to, which points are taken, what is refused with a way out."""
 
 import pickle
 from collections.abc import Iterator
