@@ -123,6 +123,10 @@ def check_store(store: ObjectStore, uri: str, db_key: str, *, write: bool = Fals
         trial.try_read(db_key)
         if write:
             trial.try_write(f"{db_key}{OBJECTS_SUFFIX}/check-{uuid.uuid4().hex}")
+    skew = trial.dialect.skew
+    if skew is not None and abs(skew) > TOLERATED_SKEW:
+        off = "slow" if skew > 0 else "fast"
+        trial.problems.append(f"the clock of this computer is {abs(skew):.0f} s {off}: set it")
     source = store.source if isinstance(store, S3Store) and trial.facts.get("reachable") else ""
     if isinstance(store, S3Store):
         store.close()
@@ -130,7 +134,7 @@ def check_store(store: ObjectStore, uri: str, db_key: str, *, write: bool = Fals
         uri,
         **trial.facts,
         credentials=source,
-        clock_skew=trial.dialect.skew,
+        clock_skew=skew,
         latency=min(trial.times, default=None),
         n_requests=max(trial.n_requests, trial.dialect.answers),
         problems=tuple(trial.problems),
@@ -167,7 +171,8 @@ class _Trial:
         """May one list, and is there a bucket at all?"""
         error = self._try(lambda: list(islice(self.store.list(db_key), 1)))
         if isinstance(error, RemoteConnectionError | NoCredentialsError):
-            self.facts["reachable"] = not isinstance(error, RemoteConnectionError)
+            if isinstance(error, RemoteConnectionError):
+                self.facts["reachable"] = False
             self.problems.append(str(error))
             return
         self.facts["reachable"] = True
@@ -219,6 +224,9 @@ class _Trial:
         try:
             request()
         except RemoteConnectionError as error:
+            return error
+        except UnsupportedOperationError as error:
+            self.n_requests -= 1  # refused here; what a server refused has been heard
             return error
         except StoreError as error:
             self.times.append(time.perf_counter() - begun)

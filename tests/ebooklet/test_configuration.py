@@ -110,7 +110,7 @@ class TestTypes:
 FILES = {
     "c.toml": '[europe]\nbucket = "lab"\nobject_key = "x"\nthreads = "${N:4}"\n[europe.tags]\nteam = "rain"\n',
     "c.json": '{"europe": {"bucket": "lab", "object_key": "x", "threads": 4, "tags": {"team": "rain"}}}',
-    "c.yaml": "connections:\n  europe:\n    bucket: lab\n    object_key: x\n    threads: ${N:4}\n    tags: {team: rain}\n",
+    "c.yaml": "connections:\n  europe:\n    bucket: lab\n    object_key: x\n    threads: 4\n    tags: {team: rain}\n",
 }
 
 

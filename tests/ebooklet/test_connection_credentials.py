@@ -30,8 +30,8 @@ DENIED = Reply(403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Err
 
 
 def connect(web: Scripted, **options: Any) -> S3Connection:
-    given = {"bucket": "lab", "db_key": "x.cfdb", "endpoint_url": web.url, "region": "us-east-1", "retries": 0}
-    return S3Connection(**(given | options))
+    given: dict[str, Any] = {"bucket": "lab", "db_key": "x.cfdb", "endpoint_url": web.url, "retries": 0}
+    return S3Connection(**({"region": "us-east-1"} | given | options))
 
 
 def signer_of(seen: Seen) -> str | None:

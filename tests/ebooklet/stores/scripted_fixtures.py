@@ -46,6 +46,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     names = (
         "*.s3.us-east-1.amazonaws.com",
         "*.s3.eu-west-1.amazonaws.com",
+        "*.s3.dualstack.eu-west-1.amazonaws.com",
         "s3.us-east-1.amazonaws.com",
         "*.example.org",
     )
