@@ -19,6 +19,7 @@ from cfdb.model.arrays import ArrayLike
 from cfdb.model.attributes import Attributes
 from cfdb.model.containers import Variables
 from cfdb.model.doors import door
+from cfdb.model.flags import Flags, flags_of
 from cfdb.model.labels import Labels, pick
 from cfdb.model.loading import LoadResult
 from cfdb.model.structure import Member
@@ -136,6 +137,11 @@ class Part(ArrayLike):
         """Units: of the attributes, or as given by `update_units`, or of the CF time."""
         found = self._member.record.units or self.attrs.data.get("units") or self.dtype.units
         return None if found is None else str(found)
+
+    @property
+    def flags(self) -> Flags:
+        """What the numbers mean, of an enumeration or flags (by type or CF attributes): names, ``is_``, ``decode``."""
+        return flags_of(self.name, self.dtype, self.attrs, self._load_implicitly)
 
     @property
     def fill_value(self) -> Any:
