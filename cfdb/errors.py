@@ -19,6 +19,7 @@
     ├── ClosedError (ValueError)                       use of a closed dataset
     ├── NotPicklableError (TypeError)              a handle another process could not open again
     ├── MemoryLimitError (MemoryError)                 an implicit load over `max_load`
+    ├── TransferLimitError (RuntimeError)              a load that would fetch more than `max_fetch`
     ├── WorkerError (RuntimeError)                     a process of `map` that ended by itself
     └── FormatError (ValueError)
         ├── UnsupportedFormatError                     a required feature this release does not know
@@ -100,6 +101,10 @@ class ClosedError(CFDBError, ValueError):
 
 class NotPicklableError(CFDBError, TypeError):
     """A handle that another process could not open again: open for writing, or in memory."""
+
+
+class TransferLimitError(CFDBError, RuntimeError):
+    """A load that would fetch more than `max_fetch` bytes; nothing was requested."""
 
 
 class MemoryLimitError(CFDBError, MemoryError):

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ebooklet.estimate import Estimate
 from ebooklet.format.table import Row
+from ebooklet.prices import Prices
 from ebooklet.sizes import byte_size
 from ebooklet.times import moment
 
@@ -97,6 +99,25 @@ class Changes:
     def objects(self) -> int:
         """Objects that a push would write: packs, and the root that names them."""
         return self._file.objects_to_push(self._rows) if self else 0
+
+    def estimate(self, prices: Any = None) -> Estimate:
+        """Tell what a push takes, if nobody else pushes meanwhile: requests, bytes, time, money; sends nothing.
+
+        Parameters
+        ----------
+        prices
+            A price table: a dict, the path of a TOML file, or `Prices`; see :class:`ebooklet.prices.Prices`.
+
+        Returns
+        -------
+        Estimate
+            The bytes are those of the packed objects; the object that names them comes on top, as does the question,
+            asked once for each bucket, whether the server honours conditional writes.
+        """
+        if not self:
+            return Estimate("push", 0)
+        nbytes = self._file.bytes_to_push(self._rows)
+        return Estimate("push", len(self), n_requests=self.objects, nbytes=nbytes).priced(Prices.of(prices))
 
     @property
     def replaced(self) -> int | None:

@@ -16,7 +16,6 @@ import numpy as np
 from ebooklet.errors import CorruptValueError, FileFormatError
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.columns import Column
-from ebooklet.format.pages import LENGTH
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy, Write
 from ebooklet.survey import Place, Survey, place_of, survey
@@ -120,8 +119,11 @@ class Loader:
         Values that came with the root object are brought here first, which needs no request.
         """
         rows = list(self.remote.iter_rows())
-        self.load([row.key for row in rows if self.remote.inline(row) is not None])
-        found = self._survey([row.key for row in rows])
+        inline = self.survey([row.key for row in rows if self.remote.inline(row) is not None])
+        for _ in self.arrivals(inline.version, inline.asked(self.missing(inline))):
+            pass
+        self.flush()
+        found = self.survey([row.key for row in rows])
         copies = {found.keys[number] for number in np.flatnonzero(found.copy).tolist()}
         return copies, int((found.remote & ~found.copy).sum())
 
@@ -142,18 +144,19 @@ class Loader:
         gone = sum(row.deleted and there is not None for row, there in zip(own, remote, strict=True))
         return len(self.remote) + added - gone
 
-    def _survey(self, keys: Sequence[str]) -> Survey:
+    def survey(self, keys: Sequence[str]) -> Survey:
+        """Tell where the values of many keys stand."""
         return survey(keys, self.local, self._cache, lambda: self.remote)
 
     def sizes(self, keys: Sequence[str]) -> list[int | None]:
         """Return the bytes of each value without its tail, None where there is no value."""
-        found = self._survey(keys)
-        sizes = np.where(found.own, found.local[:, LENGTH], found.rows[:, LENGTH]).tolist()
-        return [size if there else None for size, there in zip(sizes, (found.own | found.remote).tolist(), strict=True)]
+        found = self.survey(keys)
+        there = (found.own | found.remote).tolist()
+        return [size if exists else None for size, exists in zip(found.sizes().tolist(), there, strict=True)]
 
     def is_local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for each key whether its value, or its absence, is known here without a request."""
-        found = self._survey(keys)
+        found = self.survey(keys)
         here = ~found.remote | found.copy
         for number in np.flatnonzero(~here).tolist():
             here[number] = (
@@ -178,11 +181,11 @@ class Loader:
             payload = self._payload_here(version, keys[0], place)
             if payload is not None or place.remote is None:
                 return [payload]
-        found = self._survey(keys)
+        found = self.survey(keys)
         values, missing = self._values_here(found)
         arrived: dict[str, Buffer] = {}
         once = {keys[number]: number for number in missing}.values()
-        for batch in self._arrivals(found.version, found.asked(once)) if missing else ():
+        for batch in self.arrivals(found.version, found.asked(once)) if missing else ():
             arrived.update((fetched.row.key, fetched.payload) for fetched in _all_well(batch))
         for number in missing:
             values[number] = arrived[keys[number]]
@@ -196,13 +199,13 @@ class Loader:
         (list of int, list of bytes-like or None)
             Positions in `keys`, and the values there; those that are here come first.
         """
-        found = self._survey(keys)
+        found = self.survey(keys)
         if not (found.remote & ~found.copy).any():
             return None
         return self._streamed(found)
 
     def _streamed(self, found: Survey) -> Iterator[Values]:
-        missing = self._missing(found)
+        missing = self.missing(found)
         here = sorted(set(range(len(found.keys))).difference(missing))
         for start in range(0, len(here), STREAMED):
             some = here[start : start + STREAMED]
@@ -211,11 +214,11 @@ class Loader:
         for number in missing:
             places.setdefault(found.keys[number], []).append(number)
         once = [numbers[0] for numbers in places.values()]
-        for batch in self._arrivals(found.version, found.asked(once)):
+        for batch in self.arrivals(found.version, found.asked(once)):
             landed = [(number, fetched.payload) for fetched in _all_well(batch) for number in places[fetched.row.key]]
             yield [number for number, _ in landed], [payload for _, payload in landed]
 
-    def _missing(self, found: Survey) -> list[int]:
+    def missing(self, found: Survey) -> list[int]:
         """Positions of the keys whose values have to be fetched."""
         absent: list[int] = np.flatnonzero(found.remote & ~found.copy).tolist()
         return [number for number in absent if self._arrived(found, number) is None] if self._kept else absent
@@ -283,33 +286,20 @@ class Loader:
             # Compacted, written or rolled back by another thread meanwhile.
             return self._payload_here(version, key, now) if now.remote is None else self.payloads([key])[0]
 
-    def load(self, keys: Iterable[str], progress: Progress | None = None) -> dict[str, Exception]:
-        """Bring values here without returning them, and return what failed, by key."""
-        wanted = list(dict.fromkeys(keys))
-        found = self._survey(wanted)
-        asked = found.asked(self._missing(found))
-        total, done = sum(row.length + row.tail for row, _ in asked), 0
-        failures: dict[str, Exception] = {}
-        for batch in self._arrivals(found.version, asked) if asked else ():
-            for row, arrived in batch:
-                if isinstance(arrived, Exception):
-                    failures[row.key] = arrived
-                else:
-                    done += len(arrived.data)
-            if progress is not None and done:
-                progress(done, total)
-        self.flush()
-        return failures
-
     # ---- the way from the remote ---------------------------------------------------------------------------------
 
-    def _arrivals(self, version: Version, asked: _Asked) -> Iterator[_Landed]:
-        """Fetch rows of `version`, each once even when several threads ask; gives together what arrives together."""
+    def arrivals(
+        self, version: Version, asked: _Asked, before: Callable[[int], None] | None = None
+    ) -> Iterator[_Landed]:
+        """Fetch rows of `version`, each once even when several threads ask; gives together what arrives together.
+
+        `before` is called with the bytes of each request before it is sent.
+        """
         mine, rows, others, landed = self._claim(asked)
         if landed:
             yield landed
         try:
-            for batch in version.fetch_parts(rows, threads=self.threads) if rows else ():
+            for batch in version.fetch_parts(rows, threads=self.threads, before=before) if rows else ():
                 yield self._land(batch, mine)
         finally:
             self._abandon(mine)
@@ -317,7 +307,7 @@ class Loader:
             try:
                 yield [(row, flight.result())]
             except CancelledError:  # whoever fetched it gave up
-                yield from self._arrivals(version, [(row, name)])
+                yield from self.arrivals(version, [(row, name)], before)
             except Exception as error:
                 yield [(row, error)]
 
@@ -387,7 +377,7 @@ class Loader:
                 batch = list(self._kept.values())
             if not batch:
                 return True
-            found = self._survey([fetched.row.key for fetched in batch])
+            found = self.survey([fetched.row.key for fetched in batch])
             wanted = np.flatnonzero(found.remote & ~found.copy).tolist()
             stored = self._store([batch[n].as_write() for n in wanted if batch[n].version == found.names[n]])
             with self._lock:

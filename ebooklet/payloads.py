@@ -9,12 +9,15 @@ from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
 
+from ebooklet.bringing import ANYHOW, How, Loaded, bring, plan_load
 from ebooklet.edits import Edits
 from ebooklet.errors import ClosedError, ReadOnlyError
+from ebooklet.estimate import Estimate
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row, is_pending
 from ebooklet.loading import Loader, Values
 from ebooklet.local.committing import Pending, Write
+from ebooklet.pace import Pace
 from ebooklet.progress import Progress, reporting
 from ebooklet.survey import Place
 from ebooklet.times import microseconds
@@ -173,9 +176,25 @@ class Payloads:
         """
         wanted = list(self.iter_keys()) if keys is None else keys
         with reporting(progress, f"load {self.name}") as report:
-            failures = self._loader.load(wanted, report)
-        self._commit_copies()
-        return failures
+            return self.bring(wanted, How(progress=report)).failures
+
+    def bring(self, keys: Sequence[str], how: How = ANYHOW, *, ordered: bool = False) -> Loaded:
+        """Bring the values of `keys` into the local file; see `plan_load` and `How`."""
+        self._check_open()
+        plan = plan_load(self._loader, keys, ordered=ordered)
+        return bring(self._loader, plan, replace(how, checkpoint=self._commit_copies, pace=self._pace()))
+
+    def estimate_load(self, keys: Sequence[str] | None = None, *, ordered: bool = False) -> Estimate:
+        """Tell what bringing the values of `keys` here takes: exactly the requests and bytes of `load`.
+
+        This needs no request where the key table is here, as it is of all but large databases.
+        """
+        self._check_open()
+        wanted = list(self.iter_keys()) if keys is None else keys
+        return plan_load(self._loader, wanted, ordered=ordered).estimate(self._pace())
+
+    def _pace(self) -> Pace | None:
+        return None
 
     def _commit_copies(self) -> None:
         """Commit what was fetched, if nothing of the user's would be committed with it."""

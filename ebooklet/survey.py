@@ -82,6 +82,10 @@ class Survey:
         one = self.rows[number].tolist()
         return Row(self.keys[number], one[OFFSET], one[LENGTH], one[CRC], one[TAIL], one[PACK])
 
+    def sizes(self) -> Column:
+        """Return the bytes of the values without their tails, zero where there is none."""
+        return np.where(self.own, self.local[:, LENGTH], self.rows[:, LENGTH])
+
     def asked(self, numbers: Iterable[int]) -> list[tuple[Row, int]]:
         """Return rows of the remote and the versions that copies of them carry."""
         return [(self.row(number), int(self.names[number])) for number in numbers]

@@ -12,9 +12,10 @@ from ebooklet.connection import Connection
 from ebooklet.edits import Edits
 from ebooklet.format.table import Row
 from ebooklet.loading import Loader
+from ebooklet.pace import Pace, pace_of
 from ebooklet.payloads import OnError, Payloads, Write
 from ebooklet.plan.compact import CompactPlan
-from ebooklet.plan.push import plan_push
+from ebooklet.plan.push import PushPlan, plan_push
 from ebooklet.progress import Progress
 from ebooklet.publishing import CompactResult, Publisher, PushResult
 from ebooklet.stores.wrappers import Counts
@@ -75,6 +76,9 @@ class SyncedFile(Payloads):
     def detached(self) -> bool:
         """Whether this handle deleted its remote: only an explicit `push` publishes again."""
         return self._publisher.detached
+
+    def _pace(self) -> Pace | None:
+        return pace_of(self._publisher.place.store.uri)
 
     def set_metadata(self, data: object, timestamp: int | str | datetime | None = None) -> None:
         """Keep a JSON value about the whole database; pushed with the next push."""
@@ -140,9 +144,15 @@ class SyncedFile(Payloads):
 
     def objects_to_push(self, pending: Iterable[Row]) -> int:
         """Return how many objects a push of these rows writes: packs (or a snapshot of its own), and the root."""
+        return self._plan_push(pending).requests
+
+    def bytes_to_push(self, pending: Iterable[Row]) -> int:
+        """Return the bytes of the packs that a push of these rows writes."""
+        return self._plan_push(pending).nbytes
+
+    def _plan_push(self, pending: Iterable[Row]) -> PushPlan:
         place = self._publisher.place
-        plan = plan_push(pending, group_bytes=place.group_bytes, num_groups=place.num_groups)
-        return max(1, len(plan.layouts)) + 1
+        return plan_push(pending, group_bytes=place.group_bytes, num_groups=place.num_groups)
 
     # ---- the remote --------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from ebooklet.format.checksum import Buffer
 from ebooklet.format.columns import Column
 from ebooklet.format.pages import HOT_NUMBERS
 from ebooklet.format.table import Row
+from ebooklet.plan.fetch import FetchPlan
 
 Mask = npt.NDArray[np.bool_]
 
@@ -40,8 +41,11 @@ class Version(Protocol):
     def inline(self, row: Row) -> bytes | None:
         """Return payload and tail of a value that came with the root object."""
 
+    def plan(self, rows: Sequence[Row]) -> FetchPlan:
+        """Plan how to fetch rows whose values did not come with the root object."""
+
     def fetch_parts(
-        self, rows: Sequence[Row], *, threads: int = ..., progress: Callable[[int, int], None] | None = None
+        self, rows: Sequence[Row], *, threads: int = ..., before: Callable[[int], None] | None = None
     ) -> Iterator[list[tuple[Row, Buffer | Exception]]]:
         """Fetch values, verified; those that arrive together are given together."""
 
@@ -86,8 +90,12 @@ class Unpublished:
         """Return None."""
         return None
 
+    def plan(self, rows: Sequence[Row]) -> FetchPlan:
+        """Plan to fetch nothing."""
+        return FetchPlan((), ())
+
     def fetch_parts(
-        self, rows: Sequence[Row], *, threads: int = 1, progress: Callable[[int, int], None] | None = None
+        self, rows: Sequence[Row], *, threads: int = 1, before: Callable[[int], None] | None = None
     ) -> Iterator[list[tuple[Row, Buffer | Exception]]]:
         """Fetch nothing."""
         return iter(())

@@ -33,15 +33,17 @@ FLOORS = {
         ["opening"],
         ["assembly"],
         ["groups", "mapping", "synced", "payloads", "changes"],
+        ["bringing"],
         ["publishing", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache"],
         ["kept_dialect", "kept_pages"],
-        ["connection", "places", "description", "configuration", "checking", "aliases"],
+        ["connection", "places", "metering", "description", "configuration", "checking", "aliases"],
         ["sync"],
         ["local"],
         ["stores"],
         ["plan"],
         ["format"],
-        ["uri", "errors", "times", "sizes"],
+        ["estimate", "pace"],
+        ["uri", "errors", "times", "sizes", "prices"],
     ],
 }
 # The only modules that may import these packages; `None` stands for "nobody".
@@ -66,9 +68,11 @@ CFDB_TO_EBOOKLET = {
     "cfdb.display.progress",
     "cfdb.display.units",
     "cfdb.opening",
+    "cfdb.options",
     "cfdb.opening_remote",
     "cfdb.storage.booklet_store",
     "cfdb.storage.ebooklet_store",
+    "cfdb.storage.near",
     "cfdb.storage.partial_store",
     "cfdb.testing",
 }
@@ -208,7 +212,7 @@ def test_importing_loads_little_and_opening_a_local_file_nothing_of_the_remote()
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     imported, far = out.splitlines()
-    assert imported == str(["cfdb", "cfdb.errors", "cfdb.options", "ebooklet"])
+    assert imported == str(["cfdb", "cfdb.errors", "cfdb.options", "ebooklet", "ebooklet.prices", "ebooklet.sizes"])
     assert far == "[]"
 
 

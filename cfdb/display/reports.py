@@ -8,9 +8,25 @@ from cfdb.analysis.report import StorageReport, VariableStorage
 from cfdb.analysis.rules import Finding
 from cfdb.display.advice import advised, shape_text
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
+from cfdb.model.loading import LoadResult
 
 #: So many findings of one kind are written out.
 MOST_ALIKE = 5
+
+
+def print_load(found: LoadResult) -> str:
+    """Write what a load brought.
+
+    Examples
+    --------
+    >>> print(print_load(LoadResult(12, 3, 1_740_000, 2)))
+    12 chunks fetched in 2 requests, 1.74 MB; 3 were here
+    """
+    if not found.fetched:
+        return f"nothing to fetch: {count(found.present, 'chunk')} here"
+    requests = count(found.n_requests, "request")
+    here = f"; {found.present:,} were here" if found.present else ""
+    return f"{count(found.fetched, 'chunk')} fetched in {requests}, {byte_size(found.nbytes)}{here}"
 
 
 def print_check(found: CheckReport) -> str:

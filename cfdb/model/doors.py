@@ -32,6 +32,7 @@ DOORS = {
     "print_advice": "cfdb.display.advice:print_advice",
     "print_encodings": "cfdb.display.advice:print_encodings",
     "print_storage": "cfdb.display.reports:print_storage",
+    "print_load": "cfdb.display.reports:print_load",
     "print_check": "cfdb.display.reports:print_check",
 }
 

@@ -21,10 +21,11 @@ from cfdb.model.containers import Variables
 from cfdb.model.doors import door
 from cfdb.model.flags import Flags, flags_of
 from cfdb.model.labels import Labels, pick
-from cfdb.model.loading import LoadResult
+from cfdb.model.loading import Order, Wish, check_transfer
 from cfdb.model.structure import Member
 from cfdb.model.values import Codec
 from cfdb.options import get_options
+from cfdb.plan.chunks import ChunkPlan
 from cfdb.plan.indexing import Axis, Selection, select
 from cfdb.storage.engine import ChunkedArray
 from cfdb.storage.protocol import Stored
@@ -268,22 +269,60 @@ class Part(ArrayLike):
         mask = self._labels.masked if masked is None else masked
         return self._codec.read(selection, mask, out)
 
-    def load(self, progress: Any = None) -> LoadResult:
+    def load(
+        self,
+        progress: Any = None,
+        *,
+        order: Order = None,
+        max_rate: Any = None,
+        background: bool = False,
+        dry_run: bool = False,
+    ) -> Any:
         """Bring the chunks of this part near, without making an array of them.
+
+        What arrives is verified and committed to the local file on the way: a load that was cut short goes on where it
+        stopped.
 
         Parameters
         ----------
         progress : bool or callable, optional
-            True for a bar, or a function that is called with the chunks done and their number.
+            True for a bar, or a function that is called with the chunks that are here and their number.
+        order : {'C', 'F'} or callable, optional
+            In which order the chunks arrive, about: the last axis varying fastest, the first one, or by what a function
+            returns for the numbers of a chunk along the axes. None takes the fewest requests.
+        max_rate : float or str, optional
+            Bytes per second that are asked for at most, as a number or as ``'5MB/s'``.
+        background : bool
+            Whether to load in another thread and return a `LoadJob` at once; closing the dataset ends it.
+        dry_run : bool
+            Whether to load nothing and tell what it would take: an `Estimate`.
 
         Returns
         -------
-        LoadResult
+        LoadResult, LoadJob or Estimate
+
+        Raises
+        ------
+        TransferLimitError
+            If more would be fetched than the option `max_fetch` allows.
+
+        Examples
+        --------
+        >>> import cfdb, tempfile
+        >>> remote = f"file://{tempfile.mkdtemp()}/t.cfdb"
+        >>> with cfdb.open_edataset(remote, flag="n", cache=None) as ds:
+        ...     ds["t"] = ("x", np.arange(100_000.0) ** 0.5)
+        >>> with cfdb.open_edataset(remote, cache=None) as ds:
+        ...     before = ds["t"].load(dry_run=True)
+        ...     done = ds["t"].load()
+        ...     before.n_requests == done.n_requests, ds["t"].load(dry_run=True).n_requests
+        (True, 0)
         """
-        selection = self._selected()
-        with door("reporting")(progress, f"load {self.name}", unit=" chunks") as report:
-            fetched, present = self._array.load(selection, report)
-        return LoadResult(fetched, present)
+        wish = Wish(progress, order, max_rate, background, dry_run)
+        return wish.carry_out(self.name, self._labels.structure, [self._chunk_plan()])
+
+    def _chunk_plan(self) -> ChunkPlan:
+        return self._array.grid.plan(self._selected())
 
     def _load_implicitly(self) -> Array:
         limit = get_options().max_load
@@ -293,6 +332,8 @@ class Part(ArrayLike):
                 f"max_load={limit:,}: select less, use .iter_chunks(), read into an array of your own with "
                 "read(out=...), or raise the limit with cfdb.set_options(max_load=...)"
             )
+        if get_options().max_fetch is not None:
+            check_transfer(self._array.store, self._chunk_plan().keys(), f"{self._kind} {self.name!r}")
         return self.read()
 
     def stored(self) -> Stored:

@@ -5,6 +5,7 @@ from typing import Any
 
 from cfdb.format.names import parse_chunk_key
 from cfdb.model.doors import door
+from cfdb.options import get_options
 
 
 class Changes:
@@ -56,6 +57,16 @@ class Changes:
         """Objects that a push would write: packs and the root."""
         number: int = self._changes.objects
         return number
+
+    def estimate(self) -> Any:
+        """Tell what a push takes: requests, bytes, and money by the option `prices`; sends nothing.
+
+        Returns
+        -------
+        Estimate
+            As :meth:`ebooklet.changes.Changes.estimate` gives it.
+        """
+        return self._changes.estimate(get_options().prices)
 
     @property
     def replaced(self) -> int | None:

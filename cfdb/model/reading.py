@@ -1,23 +1,20 @@
 """What do a dataset and a part of one have in common?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cfdb.errors import ShapeError
 from cfdb.model.crs import crs_of
-from cfdb.model.doors import door
 from cfdb.model.hints import not_offered
 from cfdb.model.labels import Labels, NamedLoc, known_dims, refuse_pointwise
 from cfdb.model.listing import Chosen
-from cfdb.model.loading import LoadResult
+from cfdb.model.loading import Order, Wish
 from cfdb.model.lockstep import Lockstep
 from cfdb.model.scope import group_labels
 from cfdb.model.structure import Member
 from cfdb.model.surveying import Surveying
 from cfdb.model.view import View
 from cfdb.plan.indexing import Axis, Selection, select_all
-
-Report = Callable[[int, int], None]
 
 
 class Reading(Lockstep, Surveying):
@@ -136,22 +133,29 @@ class Reading(Lockstep, Surveying):
             raise AttributeError(f"a dataset has no attribute {name!r}; its variable is ds[{name!r}]")
         raise not_offered(name, type(self), "dataset")
 
-    def load(self, progress: Any = None) -> LoadResult:
-        """Bring the chunks of all variables near.
+    def load(
+        self,
+        progress: Any = None,
+        *,
+        order: Order = None,
+        max_rate: Any = None,
+        background: bool = False,
+        dry_run: bool = False,
+    ) -> Any:
+        """Bring the chunks of all variables near, in as few requests as possible.
 
         Parameters
         ----------
-        progress : bool or callable, optional
-            As of a variable's `load`: one bar for all of them.
+        progress, order, max_rate, background, dry_run
+            As of a variable's `load`.
+
+        Returns
+        -------
+        LoadResult, LoadJob or Estimate
         """
-        variables = self.variables.values()
-        counts = [variable.n_chunks for variable in variables]
-        result, done = LoadResult(0, 0), 0
-        with door("reporting")(progress, "load", unit=" chunks") as report:
-            for variable, count in zip(variables, counts, strict=True):
-                inner = None if report is None else _shifted(report, done, count, sum(counts))
-                result, done = result + variable.load(inner), done + count
-        return result
+        plans = [variable._chunk_plan() for variable in self.variables.values()]
+        wish = Wish(progress, order, max_rate, background, dry_run)
+        return wish.carry_out(self._what(), self._labels.structure, plans)
 
 
 class DatasetView(Reading):
@@ -187,11 +191,6 @@ class DatasetView(Reading):
 def _reopened(reopen: Any, arguments: tuple[Any, ...], chosen: Chosen) -> DatasetView:
     """Open the dataset of an unpickled part, and select the same part."""
     return DatasetView(reopen(*arguments)._labels, chosen)
-
-
-def _shifted(report: Report, before: int, count: int, total: int) -> Report:
-    """Report the chunks of one variable as a part of all; those that are here already count as done."""
-    return lambda done, wanted: report(before + count - wanted + done, total)
 
 
 def _refuse_assignment(positions: Any, value: Any) -> None:

@@ -110,6 +110,7 @@ class Records:
         self._groups: dict[str, None] | None = None
         self._unknown: tuple[str, ...] | None = None
         self._ledger = Ledger()
+        self._jobs: list[Any] = []
         self._guarded: set[str] = set()
         # every dimension and variable that somebody holds, deleted ones too: a rollback brings them back
         self._known_dims: weakref.WeakValueDictionary[str, Dimension] = weakref.WeakValueDictionary()

@@ -339,6 +339,10 @@ class Scope(Structure):
         """Tell the store which records the chunks and attributes of a variable rely on."""
         self.real.guard(_real_member(member))
 
+    def add_job(self, job: Any) -> None:
+        """Let work in the background end with the dataset."""
+        self.real.add_job(job)
+
     def flush(self) -> None:
         """Hand every changed record to the store."""
         self.real.flush()

@@ -201,8 +201,15 @@ class Structure(Records):
         with self.lock:
             self._ledger.flush(self.store)
 
+    def add_job(self, job: Any) -> None:
+        """Let work in the background end with the structure: by its `end`."""
+        with self.lock:
+            self._jobs = [known for known in self._jobs if not known.done] + [job]
+
     def close(self) -> None:
         """Close the store; what was not committed is dropped."""
+        for job in self._jobs:
+            job.end()
         self._closed = True
         self._finalizer.detach()
         self.store.close()

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from cfdb.errors import ClosedError, CorruptChunkError, ReadOnlyError
-from cfdb.storage.protocol import Buffer, ChunkWrite, Stored, refuse_timestamp
+from cfdb.storage.near import estimate_near, load_near
+from cfdb.storage.protocol import Brought, Buffer, ChunkWrite, HowToLoad, Stored, refuse_timestamp
 from ebooklet import errors as foreign
 from ebooklet.local.working_copy import Row, WorkingCopy, Write
 
@@ -120,6 +121,14 @@ class BookletStore:
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
+
+    def load(self, keys: Sequence[str], how: HowToLoad) -> Brought:
+        """Do nothing: everything is near."""
+        return load_near(keys, how)
+
+    def estimate(self, keys: Sequence[str], ordered: bool = False) -> Any:
+        """Tell that nothing has to be fetched."""
+        return estimate_near(self, keys)
 
     def stream(self, keys: Iterable[str]) -> None:
         """Give nothing: everything is near."""

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from cfdb.storage.booklet_store import translated
-from cfdb.storage.protocol import Arrived, Buffer, ChunkWrite, Stored, look_up
+from cfdb.storage.protocol import Arrived, Brought, Buffer, ChunkWrite, HowToLoad, Stored, look_up
+from ebooklet.bringing import How
 from ebooklet.errors import ConflictError
 from ebooklet.mapping import EBooklet
+from ebooklet.sizes import parse_rate
 from ebooklet.synced import Write
 
 
@@ -89,6 +91,18 @@ class EBookletStore:
         """Fetch what is not here, in as few requests as possible."""
         with translated():
             self.db.prefetch(list(keys))
+
+    def load(self, keys: Sequence[str], how: HowToLoad) -> Brought:
+        """Bring these keys near, in as few requests as possible, committing on the way."""
+        rate = None if how.max_rate is None else parse_rate(how.max_rate)
+        with translated():
+            loaded = self.db.bring(keys, How(counted=how.report, max_rate=rate, stop=how.stop), ordered=how.ordered)
+        return Brought(len(loaded.fetched), loaded.nbytes, loaded.n_requests, loaded.failures)
+
+    def estimate(self, keys: Sequence[str], ordered: bool = False) -> Any:
+        """Tell what `load` would take."""
+        with translated():
+            return self.db.estimate_load(keys, ordered=ordered).counted_as("chunk")
 
     def stream(self, keys: Iterable[str]) -> Generator[Arrived, None, None] | None:
         """Give payloads as they arrive, while others are on their way; None when all are here."""

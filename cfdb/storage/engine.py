@@ -23,7 +23,6 @@ from cfdb.plan.axis import count_chunks, shrunk_chunks, stored_chunks
 from cfdb.plan.chunks import ChunkGrid
 from cfdb.plan.indexing import Selection, select_all
 from cfdb.storage.access import ChunkAccess
-from cfdb.storage.portions import window
 from cfdb.storage.protocol import ChunkStore, Stored
 from cfdb.storage.raw import copy_chunks
 from cfdb.storage.reading import ArrayReader, Piece
@@ -32,7 +31,6 @@ from cfdb.storage.values import statistics_of
 from cfdb.storage.writing import ArrayWriter
 
 Array = npt.NDArray[Any]
-Report = Callable[[int, int], None]
 
 #: More chunks than this are not looked up one by one.
 MOST_LOOKUPS = 4096
@@ -164,32 +162,6 @@ class ChunkedArray:
             Slices along the axes that the selection leaves (`Selection.dims`), and the key of the chunk.
         """
         return self._reader.pieces(self.grid, selection)
-
-    def load(self, selection: Selection | None = None, report: Report | None = None) -> tuple[int, int]:
-        """Bring the chunks of a selection near.
-
-        Parameters
-        ----------
-        selection : Selection, optional
-            What to load; None is everything.
-        report : callable, optional
-            Called with the chunks done and the chunks in all.
-
-        Returns
-        -------
-        tuple of int
-            Chunks that were brought, chunks that were there.
-        """
-        keys = self.grid.plan(selection).keys()
-        wanted = [key for key, near in zip(keys, self.store.local(keys), strict=True) if not near]
-        step = window(1, self.chunk_nbytes)
-        if report is not None:
-            report(0, len(wanted))
-        for start in range(0, len(wanted), step):
-            self.store.prefetch(wanted[start : start + step])
-            if report is not None:
-                report(min(start + step, len(wanted)), len(wanted))
-        return len(wanted), len(keys) - len(wanted)
 
     def prefetch(self, selection: Selection) -> None:
         """Bring the chunks of a selection near; where all are, they are not counted up."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cfdb.errors import ClosedError, ReadOnlyError
-from cfdb.storage.protocol import ChunkWrite, Stored, look_up, refuse_timestamp
+from cfdb.storage.near import estimate_near, load_near
+from cfdb.storage.protocol import Brought, ChunkWrite, HowToLoad, Stored, look_up, refuse_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,14 @@ class MemoryStore:
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Do nothing: everything is near."""
+
+    def load(self, keys: Sequence[str], how: HowToLoad) -> Brought:
+        """Do nothing: everything is near."""
+        return load_near(keys, how)
+
+    def estimate(self, keys: Sequence[str], ordered: bool = False) -> Any:
+        """Tell that nothing has to be fetched."""
+        return estimate_near(self, keys)
 
     def stream(self, keys: Iterable[str]) -> None:
         """Give nothing: everything is near."""

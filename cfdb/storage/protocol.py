@@ -4,8 +4,9 @@ A `ChunkStore` keeps payloads under string keys. The same verbs serve memory, a 
 a bucket: `prefetch` is part of the protocol, so that no caller asks whether a store is remote.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -55,6 +56,50 @@ class Stored:
     nbytes: int
     local: int
     local_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HowToLoad:
+    """How chunks are brought near.
+
+    Attributes
+    ----------
+    ordered : bool
+        Whether they shall arrive about in the order of the keys, not in the order that takes the fewest requests.
+    max_rate : float or str, optional
+        Bytes per second, as a number or a text such as ``'5MB/s'``.
+    report : callable, optional
+        Called with how many chunks are near and how many there are, at the start and as they arrive.
+    stop : threading.Event, optional
+        Ends the load when it is set, with `concurrent.futures.CancelledError`.
+    """
+
+    ordered: bool = False
+    max_rate: Any = None
+    report: Callable[[int, int], object] | None = None
+    stop: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What was brought near.
+
+    Attributes
+    ----------
+    fetched : int
+        Chunks that came with a request.
+    nbytes : int
+        Their bytes.
+    n_requests : int
+        Requests they came with.
+    failures : dict
+        What failed, by key.
+    """
+
+    fetched: int = 0
+    nbytes: int = 0
+    n_requests: int = 0
+    failures: Mapping[str, Exception] = field(default_factory=dict)
 
 
 class ChunkStore(Protocol):
@@ -108,6 +153,12 @@ class ChunkStore(Protocol):
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring these keys near, in as few requests as possible; where all are near, they are not looked at."""
+
+    def load(self, keys: Sequence[str], how: HowToLoad) -> Brought:
+        """Bring these keys near, so that a load that was cut short goes on where it stopped."""
+
+    def estimate(self, keys: Sequence[str], ordered: bool = False) -> Any:
+        """Tell what `load` would take: an `ebooklet.estimate.Estimate`."""
 
     def stream(self, keys: Iterable[str]) -> Generator[Arrived, None, None] | None:
         """Give payloads as they arrive, while others are on their way; None when all are near.

@@ -5,7 +5,7 @@ table that do not stand in the root are read when they are needed.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -37,7 +37,7 @@ from ebooklet.format.snapshot import INLINE, MAX_ROOT, Root, Snapshot, SnapshotR
 from ebooklet.format.table import PageRef, Row, Table
 from ebooklet.plan.fetch import FetchPlan, plan_fetch
 from ebooklet.stores.protocol import ObjectStore
-from ebooklet.sync.fetch import Found, Progress, fetch
+from ebooklet.sync.fetch import Found, Progress, ReadPack, fetch
 from ebooklet.sync.pages import fetch_pages
 
 PAGE_ROWS, SINGLE_ROWS = 4096, 8192
@@ -235,9 +235,18 @@ class RemoteVersion:
         return chain.from_iterable(self.fetch_parts(rows, threads=threads, progress=progress))
 
     def fetch_parts(
-        self, rows: Sequence[Row], *, threads: int = THREADS, progress: Progress | None = None, gap: int = GAP
+        self,
+        rows: Sequence[Row],
+        *,
+        threads: int = THREADS,
+        progress: Progress | None = None,
+        gap: int = GAP,
+        before: Callable[[int], None] | None = None,
     ) -> Iterator[list[Found]]:
-        """Do the same as `fetch`, and give together what arrives together; `gap` bytes may be read for nothing."""
+        """Do the same as `fetch`, and give together what arrives together.
+
+        `gap` bytes may be read for nothing; `before` is called with the bytes of each request before it is sent.
+        """
         asked: list[Row] = []
         here: list[Found] = []
         for row in rows:
@@ -249,7 +258,8 @@ class RemoteVersion:
         if here:
             yield here
         if asked:
-            yield from fetch(self.plan(asked, gap=gap), self.read_pack, self.place, threads, progress)
+            read = self.read_pack if before is None else _announcing(self.read_pack, before)
+            yield from fetch(self.plan(asked, gap=gap), read, self.place, threads, progress)
 
     def inline(self, row: Row) -> bytes | None:
         """Return payload and tail of a value that stands in the root object, None for any other."""
@@ -322,6 +332,14 @@ class RemoteVersion:
     def damage(self) -> "_Damage":
         """Return a context in which damage found by the format becomes an error about this remote."""
         return _Damage(self.place)
+
+
+def _announcing(read: ReadPack, before: Callable[[int], None]) -> ReadPack:
+    def announced(number: int, offset: int, length: int) -> bytes:
+        before(length)
+        return read(number, offset, length)
+
+    return announced
 
 
 class _Damage:

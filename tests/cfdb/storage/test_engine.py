@@ -300,17 +300,6 @@ def test_reading_into_a_given_array_and_through_threads(monkeypatch: pytest.Monk
     assert (np.concatenate([part for _, part in array.iterate(select((0,), (9, 9)))]) == values[0]).all()
 
 
-def test_loading_reports_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    array, store, _ = make((10,), (1,))
-    near = {"abcdefgh/0", "abcdefgh/1"}
-    monkeypatch.setattr(store, "local", lambda keys: [key in near for key in keys])
-    monkeypatch.setattr(portions, "WINDOW_BYTES", 24)
-    seen: list[tuple[int, int]] = []
-    assert array.load(None, lambda done, total: seen.append((done, total))) == (8, 2)
-    assert seen == [(0, 8), (3, 8), (6, 8), (8, 8)]
-    assert store.counts["prefetched"] == 8
-
-
 def test_what_is_stored_is_counted() -> None:
     array, store, _ = make((4, 4), (2, 2))
     assert array.stored().chunks == 0
