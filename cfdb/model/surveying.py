@@ -88,8 +88,8 @@ class Surveying(Listing):
     ) -> None:
         """Write the dataset, or this part of it, as a netCDF-4 file.
 
-        Packed values stay packed (``scale_factor``, ``add_offset``, ``_FillValue``), times become CF numbers, geometries
-        well-known text, groups groups. What netCDF's attributes cannot hold (dicts, None) becomes JSON text.
+        Packed values stay packed (``scale_factor``, ``add_offset``, ``_FillValue``), times become CF numbers,
+        geometries well-known text, groups groups. What netCDF's attributes cannot hold (dicts, None) becomes JSON text.
 
         Parameters
         ----------
