@@ -13,6 +13,7 @@ from ebooklet.aliases import spelled
 from ebooklet.checking import ConnectionReport, check_store
 from ebooklet.configuration import parameters_of_config, parameters_of_environment
 from ebooklet.description import Described, Description, described, open_proxies
+from ebooklet.metering import Metered
 from ebooklet.places import Connection, FolderConnection, StoreConnection
 from ebooklet.stores.access import (
     AddressingStyle,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "FolderConnection", "S3Connection", "StoreConnection", "as_connection"]
 
 
-class S3Connection(Described):
+class S3Connection(Described, Metered):
     """The place of a database in an S3 bucket, or at a public URL.
 
     Either `bucket` and `db_key` are needed, or `db_url`. Keys given here come first, then those of `session`, then what
@@ -359,10 +360,10 @@ class S3Connection(Described):
     def _new_store(self, writable: bool, **changed: Any) -> ObjectStore:
         access = replace(self._is.access, **changed)
         if not self._is_public(writable):
-            return S3Store(access, self._is.keys)
+            return S3Store(access, self._is.keys, ledger=self.ledger)
         names = ("threads", "connect_timeout", "read_timeout", "retries", "deadline", "verify", "proxies")
         options = {name: getattr(access, name) for name in names}
-        mirrors = [HttpStore(url, self.db_key, **options) for url in self._is.db_urls]
+        mirrors = [HttpStore(url, self.db_key, **options, ledger=self.ledger) for url in self._is.db_urls]
         return mirrors[0] if len(mirrors) == 1 else MirrorStore(mirrors)
 
 

@@ -2,8 +2,10 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+from ebooklet.metering import Metered
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
+from ebooklet.stores.metered import MeteredStore
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.uri import check_db_key, is_windows_path, join_uri
 
@@ -35,7 +37,7 @@ class Connection(Protocol):
         """What makes this connection, without credentials; `as_connection` takes it back."""
 
 
-class FolderConnection:
+class FolderConnection(Metered):
     """The place of a database in a folder used as an object store.
 
     Parameters
@@ -68,7 +70,7 @@ class FolderConnection:
 
     def store(self, writable: bool = False) -> ObjectStore:
         """The folder."""
-        return FolderStore(self.folder)
+        return MeteredStore(FolderStore(self.folder), self.ledger)
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this connection."""
@@ -86,7 +88,7 @@ class FolderConnection:
         return hash(self.uri)
 
 
-class StoreConnection:
+class StoreConnection(Metered):
     """The place of a database in a store at hand: in memory, or wrapped to be counted or made to fail.
 
     Parameters
@@ -120,8 +122,8 @@ class StoreConnection:
         return f"{self._store.uri}/{self.db_key}"
 
     def store(self, writable: bool = False) -> ObjectStore:
-        """The store at hand."""
-        return self._store
+        """The store at hand, its requests counted."""
+        return MeteredStore(self._store, self.ledger)
 
     def to_dict(self) -> dict[str, Any]:
         """Refuse: a store at hand cannot be written down."""

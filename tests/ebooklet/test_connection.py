@@ -16,6 +16,7 @@ from ebooklet.errors import InvalidURLError, NoCredentialsError, UnsupportedOper
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.http import HttpStore
 from ebooklet.stores.memory import MemoryStore
+from ebooklet.stores.metered import MeteredStore
 from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.s3 import S3Store
 
@@ -334,7 +335,8 @@ class TestOtherPlaces:
     def test_a_folder(self, tmp_path: Path) -> None:
         conn = FolderConnection(str(tmp_path), "x.cfdb")
         store = conn.store(writable=True)
-        assert isinstance(store, FolderStore)
+        assert isinstance(store, MeteredStore)
+        assert isinstance(store.inner, FolderStore)
         store.put(conn.db_key, b"hello")
         assert (tmp_path / "x.cfdb").read_bytes() == b"hello"
         assert conn.uri == f"file://{tmp_path}/x.cfdb"
@@ -350,7 +352,8 @@ class TestOtherPlaces:
     def test_a_store_at_hand(self) -> None:
         store = MemoryStore("lab")
         conn = StoreConnection("x.cfdb", store, single_writer=True)
-        assert conn.store() is store
+        conn.store().put("a", b"1")
+        assert store.get("a").body == b"1"
         assert (conn.uri, conn.single_writer) == ("memory://lab/x.cfdb", True)
         with pytest.raises(TypeError, match="only lives in this process"):
             conn.to_dict()
