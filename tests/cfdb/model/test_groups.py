@@ -1,6 +1,7 @@
 """Groups: places of their own for variables, dimensions and attributes, as in netCDF-4."""
 
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,22 @@ class TestChanging:
         assert ds["ocean/temperature"][0].values.tolist() == [7, 7]
         ds["ocean/temperature"][1] = 8
         assert ocean["temperature"].values[1].tolist() == [8, 8]
+
+    def test_threads_write_the_same_chunk_through_group_and_dataset(self, ds: Any) -> None:
+        ocean = ds.create.group("ocean")
+        ocean.create.data_var.generic("t", ("x",), data=np.zeros(400), chunk_shape=(400,))
+
+        def write(variable: Any, first: int) -> None:
+            for place in range(first, 400, 4):
+                variable[place] = place
+
+        variables = [ds["ocean/t"], ocean["t"], ds["ocean"]["t"], ds.groups["ocean"]["t"]]
+        threads = [threading.Thread(target=write, args=each) for each in zip(variables, range(4), strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ocean["t"].values.tolist() == list(range(400))
 
     def test_a_name_from_around_is_a_new_variable_in_the_group(self, ds: Any) -> None:
         ocean = fill(ds)

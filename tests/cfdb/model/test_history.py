@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import cfdb
+from cfdb.model.undo import all_or_nothing
 
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -107,6 +108,19 @@ def test_what_failed_or_was_rolled_back_is_not_history() -> None:
             ds["x"].append([3])
         ds.sync()
         assert len(lines(ds)) == 1
+
+
+def test_steps_that_were_taken_back_are_not_history() -> None:
+    with cfdb.open_dataset(None, "n", track_history=True) as ds:
+        ds["t"] = ("x", [1.0, 2.0, 3.0])
+        ds["u"] = 1
+        ds.sync()
+        with pytest.raises(ZeroDivisionError), all_or_nothing(ds._structure):
+            ds["made"] = 1
+            1 / 0  # noqa: B018
+        ds["u"][...] = 2
+        ds.sync()
+        assert lines(ds)[1:] == ["wrote u"]
 
 
 def test_a_push_tells_readers_what_changed(tmp_path: Path) -> None:
