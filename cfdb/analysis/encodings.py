@@ -123,7 +123,7 @@ def _rounded(facts: Facts, name: str, cast: float, max_error: float) -> Iterator
         return
     bits = max(0, math.ceil(math.log2(share)) - 1)
     if bits < mantissa_bits(target) and not _is_coarser(facts.dtype.keep_bits, bits):
-        bound = cast + facts.largest * 2.0 ** -(bits + 1)
+        bound = cast + max(facts.largest, float(np.finfo(target).tiny)) * 2.0 ** -(bits + 1)
         yield Proposal(f"{name}, keep_bits={bits}", dtype(name, keep_bits=bits), bound)
 
 

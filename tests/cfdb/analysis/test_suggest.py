@@ -131,6 +131,7 @@ def test_the_bound_of_every_way_holds(numbers: list[float], dtype: str, max_erro
     st.integers(-3, 3).map(lambda digits: 10.0**digits * 0.7),
 )
 @example(0.0, 5e-324, "float32", 7.0)
+@example(0.0, 5e-324, "float64", 0.7)
 def test_rounding_is_the_coarsest_whose_bound_is_within_the_error(
     low: float, span: float, name: str, max_error: float
 ) -> None:
