@@ -112,12 +112,12 @@ class BotoTransport:
         reply = self._translated("copy_part", source_key, lambda _: self._client.upload_part_copy(**request))
         return str(reply["CopyPartResult"].get("ETag", ""))
 
-    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> str:
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> Headers:
         """Make the object of its parts."""
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         request = self._to(key) | {"UploadId": upload, "MultipartUpload": {"Parts": parts}}
         reply = self._translated("complete_upload", key, lambda _: self._client.complete_multipart_upload(**request))
-        return bare_etag(reply.get("ETag"))
+        return {"etag": reply.get("ETag", ""), "date": _headers(reply).get("date", "")}
 
     def abort_upload(self, key: str, upload: str) -> None:
         """Drop the parts."""

@@ -14,8 +14,9 @@ from typing import Protocol, TypeVar
 
 from ebooklet.errors import EBookletError, GroupTooLargeError, ObjectNotFoundError, StoreError
 from ebooklet.sizes import byte_size
+from ebooklet.stores.body import bare_etag
 from ebooklet.stores.protocol import Body, Buffer
-from ebooklet.stores.transport import Transport
+from ebooklet.stores.transport import Headers, Transport
 
 T = TypeVar("T")
 
@@ -60,8 +61,8 @@ class Upload:
     key: str
     place: str
 
-    def put(self, body: Body, size: int, chunksize: int) -> str:
-        """Write a body in parts; returns the ETag."""
+    def put(self, body: Body, size: int, chunksize: int) -> Headers:
+        """Write a body in parts; returns what the headers of a PUT say."""
         length = part_length(size, chunksize, self.place)
 
         def parts(upload: str) -> Iterator[Callable[[], str]]:
@@ -70,8 +71,8 @@ class Upload:
 
         return self._run(parts, size)
 
-    def copy(self, source_bucket: str, source_key: str, size: int) -> str:
-        """Copy an object of the same server in parts; returns the ETag."""
+    def copy(self, source_bucket: str, source_key: str, size: int) -> Headers:
+        """Copy an object of the same server in parts."""
         length = part_length(size, PART_OF_COPY, self.place)
 
         def parts(upload: str) -> Iterator[Callable[[], str]]:
@@ -87,7 +88,7 @@ class Upload:
     def _copy_part(self, bucket: str, key: str, span: str, upload: str, number: int) -> str:
         return self.persist(lambda: self.transport().copy_part(bucket, key, span, self.key, upload, number))
 
-    def _run(self, parts: Callable[[str], Iterator[Callable[[], str]]], size: int) -> str:
+    def _run(self, parts: Callable[[str], Iterator[Callable[[], str]]], size: int) -> Headers:
         upload = self.persist(lambda: self.transport().create_upload(self.key))
         if not upload:
             raise StoreError(f"{self.place}: the server began an upload in parts without giving it an id")
@@ -117,16 +118,16 @@ class Upload:
                 future.cancel()
             wait(flying)  # a part that arrives after the upload was dropped would stay
 
-    def _complete(self, upload: str, etags: Sequence[str], size: int) -> str:
+    def _complete(self, upload: str, etags: Sequence[str], size: int) -> Headers:
         try:
             return self.persist(lambda: self.transport().complete_upload(self.key, upload, etags))
         except ObjectNotFoundError:
             # An earlier attempt whose answer was lost may have completed it.
             headers = self.persist(lambda: self.transport().head(self.key))
-            etag = headers.get("etag", "").strip('"')
+            etag = bare_etag(headers.get("etag"))
             if headers.get("content-length") != str(size) or not etag.endswith(f"-{len(etags)}"):
                 raise
-            return etag
+            return headers
 
     def _abort(self, upload: str) -> None:
         try:

@@ -12,7 +12,7 @@ from ebooklet.errors import RemoteConnectionError, StoreError
 from ebooklet.stores.access import S3Access, Settings
 from ebooklet.stores.addressing import LEARNED, Address, address_of, in_region, is_aws, is_region
 from ebooklet.stores.answers import Fault, RefusedError, document_of, fault_of, length_of
-from ebooklet.stores.body import bare_etag, http_date, length_of_range
+from ebooklet.stores.body import http_date, length_of_range
 from ebooklet.stores.ledger import Ledger, Receipt
 from ebooklet.stores.pool import Pool, failure_of, finish, foreign_errors
 from ebooklet.stores.retry import TransientError
@@ -154,12 +154,15 @@ class PooledTransport:
         found = self._exchange("copy_part", "PUT", key, _document("CopyPartResult"), headers, query=query, body=b"")
         return found.findtext("ETag") or ""
 
-    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> str:
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> Headers:
         """Make the object of its parts."""
-        kind, body = "CompleteMultipartUploadResult", completion(etags)
         query, headers = [("uploadId", upload)], {"content-type": "application/xml"}
-        found = self._exchange("complete_upload", "POST", key, _document(kind), headers, query=query, body=body)
-        return bare_etag(found.findtext("ETag"))
+
+        def read(reply: "BaseHTTPResponse") -> Headers:
+            etag = document_of(reply, "CompleteMultipartUploadResult").findtext("ETag") or ""
+            return {"etag": etag, "date": reply.headers.get("date", "")}
+
+        return self._exchange("complete_upload", "POST", key, read, headers, query=query, body=completion(etags))
 
     def abort_upload(self, key: str, upload: str) -> None:
         """Drop the parts."""

@@ -215,15 +215,14 @@ class S3Store:
             return self._put_if(key, data, {"if-none-match": "*"})
         if isinstance(mode, Update):
             return self._update(key, data, mode.etag)
-        return _written(key, data, self._persist(lambda: self._transport().put(key, data, {})))
+        return _written(key, size, self._persist(lambda: self._transport().put(key, data, {})))
 
     def _put_in_parts(self, key: str, body: Body, size: int) -> ObjectMeta | None:
         """None if the server does not know of parts."""
         try:
-            etag = self._upload(key).put(body, size, self.access.multipart_chunksize)
+            return _written(key, size, self._upload(key).put(body, size, self.access.multipart_chunksize))
         except UnsupportedOperationError:
             return None
-        return ObjectMeta(key, size, etag, None)
 
     def _upload(self, key: str) -> Upload:
         return Upload(self._transport, self._persist, self._crews.get(), self.access.threads, key, self._place(key))
@@ -357,7 +356,7 @@ class S3Store:
             except ObjectNotFoundError as error:
                 raise PreconditionFailedError(f"{self._place(key)}: the object is gone, or was never there") from error
 
-        return _written(key, data, self._persist(write))
+        return _written(key, len(data), self._persist(write))
 
     # ------------------------------------------------------------------ requests
 
@@ -441,9 +440,9 @@ def _meta(key: str, headers: Headers, size: int) -> ObjectMeta:
     return ObjectMeta(key, size, etag, http_date(headers, "last-modified"), now, kept)
 
 
-def _written(key: str, data: bytes, headers: Headers) -> ObjectMeta:
+def _written(key: str, size: int, headers: Headers) -> ObjectMeta:
     now = http_date(headers, "date")
-    return ObjectMeta(key, len(data), bare_etag(headers.get("etag")), now, now)
+    return ObjectMeta(key, size, bare_etag(headers.get("etag")), now, now)
 
 
 def _if_match(etag: str, quoted: bool) -> Headers:

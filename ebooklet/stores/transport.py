@@ -96,8 +96,8 @@ class Transport(Protocol):
     def copy_part(self, source_bucket: str, source_key: str, span: str, key: str, upload: str, number: int) -> str:
         """Take a part, ``'bytes=first-last'``, from an object of a bucket of the same server; returns its ETag."""
 
-    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> str:
-        """Make the object of its parts; returns its ETag."""
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> Headers:
+        """Make the object of its parts; returns its ETag and the date of the answer, as the headers of a PUT."""
 
     def abort_upload(self, key: str, upload: str) -> None:
         """Drop the parts."""
