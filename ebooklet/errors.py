@@ -37,6 +37,8 @@
     │   ├── RemoteMissingError (FileNotFoundError, ValueError)
     │   ├── RemoteExistsError (FileExistsError)
     │   ├── RemoteIntegrityError (OSError)      an object is damaged or gone
+    │   │   └── VersionExpiredError             it belonged to a version that is not kept any more
+    │   ├── VersionNotFoundError (LookupError, ValueError) no version has this name, id or time
     │   ├── UUIDMismatchError (ValueError)
     │   ├── ConflictError                       another commit touched the same keys or their guards
     │   ├── LockLostError                       the lease on a database was taken over by another writer
@@ -188,6 +190,14 @@ class RemoteExistsError(RemoteError, FileExistsError):
 
 class RemoteIntegrityError(RemoteError, OSError):
     """A referenced object is damaged or gone."""
+
+
+class VersionExpiredError(RemoteIntegrityError):
+    """A value is gone, because the version it belongs to is not kept any more."""
+
+
+class VersionNotFoundError(RemoteError, LookupError, ValueError):
+    """No version that is kept has this name, id or time."""
 
 
 class UUIDMismatchError(RemoteError, ValueError):

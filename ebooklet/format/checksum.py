@@ -54,6 +54,34 @@ def digest(data: Buffer) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+class Digest:
+    """The same of bytes that come piece by piece.
+
+    Examples
+    --------
+    >>> growing = Digest()
+    >>> growing.update(b"pa")
+    >>> growing.update(b"ge")
+    >>> growing.hex() == digest(b"page").hex()
+    True
+    """
+
+    def __init__(self) -> None:
+        self._state = hashlib.blake2b(digest_size=16)
+
+    def update(self, data: Buffer) -> None:
+        """Take in what follows."""
+        self._state.update(data)
+
+    def digest(self) -> bytes:
+        """The digest of all so far."""
+        return self._state.digest()
+
+    def hex(self) -> str:
+        """The same as 32 hexadecimal digits."""
+        return self._state.hexdigest()
+
+
 def fingerprint(data: Buffer) -> int:
     """64-bit fingerprint that is never zero.
 

@@ -8,6 +8,7 @@ all rows.
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 from uuid import UUID
 
 import numpy as np
@@ -166,6 +167,64 @@ def check_header(data: Buffer) -> tuple[UUID, bytes]:
     if magic != _MAGIC or crc32c(bytes(data[: HEADER_SIZE - 4])) != check:
         raise CorruptFileError("an object is no pack: its header is damaged or another's")
     return UUID(bytes=uuid), name
+
+
+@dataclass(frozen=True, slots=True)
+class EntryHead:
+    """What the header of an entry says about key and value that follow it.
+
+    Attributes
+    ----------
+    key_size, length, tail : int
+        Bytes of key, payload and tail.
+    timestamp : int
+        Microseconds since the epoch.
+    crc : int
+        CRC-32C of key and payload.
+    checksum : int
+        CRC-32C of header and key.
+    """
+
+    SIZE: ClassVar[int] = _ENTRY.size
+
+    key_size: int
+    length: int
+    tail: int
+    timestamp: int
+    crc: int
+    checksum: int
+
+    def check(self, head: bytes, key: bytes, position: int) -> None:
+        """Raise `CorruptFileError` unless this and the key are as they were written."""
+        if crc32c(head[:-4], key) != self.checksum:
+            raise CorruptFileError(f"the entry at {position} of a pack is damaged")
+
+
+def entry_head(data: Buffer) -> EntryHead:
+    """Read the header of an entry from its first bytes; it is to be checked with the key."""
+    _, key_size, tail, length, timestamp, crc, checksum = _ENTRY.unpack_from(data)
+    return EntryHead(key_size, length, tail, timestamp, crc, checksum)
+
+
+def starts_entry(data: Buffer) -> bool:
+    """Tell from two bytes whether an entry begins there."""
+    return bytes(data[:2]) == _MARK
+
+
+def read_footer(data: Buffer) -> tuple[int, int, tuple[int, int], bytes]:
+    """Return what the footer of a pack says: number of entries, where they end, place of the snapshot, digest.
+
+    Raises
+    ------
+    CorruptFileError
+        If it is damaged.
+    """
+    if len(data) != FOOTER_SIZE:
+        raise CorruptFileError(f"a footer has {FOOTER_SIZE} bytes, not {len(data)}")
+    magic, entries, end, offset, length, check, checksum = _FOOTER.unpack_from(data)
+    if magic != _END or crc32c(bytes(data[:-4])) != checksum:
+        raise CorruptFileError("a pack is cut short, or its footer is damaged")
+    return entries, end, (offset, length), check
 
 
 def encode_times_and_notes(rows: Sequence[Row]) -> bytes:

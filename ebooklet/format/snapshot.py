@@ -12,7 +12,8 @@ from ebooklet.format.frame import Fields, seal, unseal
 from ebooklet.format.names import NAME_BYTES
 
 ROOT_MAGIC, SNAPSHOT_MAGIC = b"EBRT", b"EBSN"
-KNOWN_FEATURES: frozenset[str] = frozenset()
+HISTORY_FEATURE = "history"  # the root lists the versions that are kept
+KNOWN_FEATURES: frozenset[str] = frozenset({HISTORY_FEATURE})
 
 MAX_ROOT = 4 << 20  # bytes of a root object
 MAX_COMMITS = 64
@@ -21,6 +22,8 @@ MAX_PACKS = 1 << 20
 MAX_TAGS = 1 << 14
 MAX_METADATA = 1 << 20
 MAX_MESSAGE = 1 << 16
+MAX_ENTRIES = 128  # versions listed in a root object, or in one page of the history
+ENTRY_MESSAGE = 500  # characters of a message that the list keeps; the snapshot has all of it
 DEFAULT_GRACE = 24 * 3600
 MODES = ("cas", "single_writer")
 INLINE = 0xFFFFFFFF  # the "object" of a page that stands in the snapshot itself
@@ -60,6 +63,48 @@ class SnapshotRef:
                 if len(name) == len(check) == NAME_BYTES and 0 <= offset < 1 << 62 and 0 < length <= MAX_ROOT:
                     return cls(name, offset, length, check)
         raise CorruptFileError(f"{what}: a reference to a snapshot is damaged")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the history of a database says about one version.
+
+    Attributes
+    ----------
+    id : bytes
+        Its id.
+    time : int
+        Microseconds since the epoch.
+    ref : SnapshotRef or None
+        Where its snapshot stands; None for one that stands nowhere but in the root object.
+    keys, nbytes : int
+        How many keys it set or removed, and the bytes of the objects it brought.
+    message : str
+        The beginning of what the user said about it.
+    """
+
+    id: bytes
+    time: int
+    ref: SnapshotRef | None
+    keys: int = 0
+    nbytes: int = 0
+    message: str = ""
+
+    def plain(self) -> list[Any]:
+        """Return a list for msgpack."""
+        message = self.message[:ENTRY_MESSAGE]
+        return [self.id, self.time, self.ref.plain() if self.ref else None, self.keys, self.nbytes, message]
+
+    @classmethod
+    def of(cls, plain: Any, what: str) -> "Entry":
+        """Check a list from elsewhere."""
+        match plain:
+            case [bytes(name), int(time), None | list() as ref, int(keys), int(nbytes), str(message)]:
+                numbers_fit = all(0 <= number < 1 << 62 for number in (time, keys, nbytes))
+                if len(name) == 16 and numbers_fit and len(message) <= ENTRY_MESSAGE:
+                    found = None if ref is None else SnapshotRef.of(ref, what)
+                    return cls(name, time, found, keys, nbytes, message)
+        raise CorruptFileError(f"{what}: an entry of the history is damaged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +273,11 @@ class Root:
         Small values by key, payload and tail, so that opening needs no second request.
     copied_from : UUID or None
         The database this one was copied from.
+    history : tuple of Entry
+        Versions that are kept, the newest first, the current one included; none in a database that lists none, whose
+        versions are found by their parents.
+    older : SnapshotRef or None
+        Where the list goes on: a page of the history, or the snapshot of a version that is found by its parents.
     """
 
     uuid: UUID
@@ -241,6 +291,8 @@ class Root:
     tags: Mapping[str, SnapshotRef] = field(default_factory=dict)
     inline: Mapping[str, bytes] = field(default_factory=dict)
     copied_from: UUID | None = None
+    history: tuple[Entry, ...] = ()
+    older: SnapshotRef | None = None
     requires: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
@@ -272,6 +324,8 @@ class Root:
                 "tags": {name: ref.plain() for name, ref in self.tags.items()},
                 "inline": dict(self.inline),
                 "copied_from": self.copied_from.bytes if self.copied_from else None,
+                "history": [entry.plain() for entry in self.history],
+                "older": self.older.plain() if self.older else None,
             },
         )
 
@@ -296,6 +350,8 @@ class Root:
             },
             inline=_inline(fields),
             copied_from=UUID(bytes=fields.exactly("copied_from", 16)) if fields.has("copied_from") else None,
+            history=entries_of(fields, "history", what) if fields.has("history") else (),
+            older=SnapshotRef.of(fields.items("older", 4), what) if fields.has("older") else None,
             requires=fields.features("requires"),
             uses=fields.features("uses"),
         )
@@ -304,6 +360,11 @@ class Root:
         if root.ref is not None and digest(root.snapshot) != root.ref.digest:
             raise fields.fault("the snapshot is not the one the root refers to")
         return root
+
+
+def entries_of(fields: Fields, name: str, what: str) -> tuple[Entry, ...]:
+    """Check a list of versions from elsewhere."""
+    return tuple(Entry.of(plain, what) for plain in fields.items(name, MAX_ENTRIES))
 
 
 def check_tag(name: str) -> str:

@@ -6,18 +6,22 @@ snapshot, and the root object. It sends nothing; pages of the old table that the
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ebooklet.errors import RemoteError
 from ebooklet.format.checksum import digest
+from ebooklet.format.history import HistoryPage, kept_in_root
 from ebooklet.format.journal import Upload
 from ebooklet.format.snapshot import (
     DEFAULT_GRACE,
+    ENTRY_MESSAGE,
+    HISTORY_FEATURE,
     INLINE,
     MAX_INLINE,
     MAX_ROOT,
+    Entry,
     Pack,
     Root,
     Snapshot,
@@ -52,6 +56,8 @@ class Change:
         Whether everything else goes.
     single_writer : bool
         Whether commits are not protected by the server.
+    moves : bool
+        Whether values only move to other packs.
     """
 
     commit: bytes
@@ -63,6 +69,7 @@ class Change:
     metadata: bytes | None = None
     replace: bool = False
     single_writer: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ def assemble(base: RemoteVersion | None, change: Change, carrier: Carrier, ident
     table, directory, pages = _next_table(base, change, rows, tail)
     packs = _next_packs(base, change, rows, table, tail)
     parent = _parent(base, tail)
-    snapshot = Snapshot(
+    made = Snapshot(
         id=change.commit,
         parent=parent,
         parent_id=base.snapshot.id if base else b"",
@@ -138,11 +145,53 @@ def assemble(base: RemoteVersion | None, change: Change, carrier: Carrier, ident
         packs=packs,
         directory=directory,
         pages=pages,
-    ).encode()
-    ref = SnapshotRef(carrier.name, tail.end, len(snapshot), digest(snapshot))
-    tail.add(snapshot)
+    )
+    snapshot = made.encode()
+    ref = tail.write_record(snapshot)
     root = _next_root(base, change, identity, snapshot, ref)
+    root = with_entry(root, _entry(made, ref, change), base, parent, tail.write_record)
     return NextVersion(tuple(tail.blobs), (ref.offset, ref.length), root, rows)
+
+
+def _entry(made: Snapshot, ref: SnapshotRef, change: Change) -> Entry:
+    """What the history says about a new version."""
+    keys = 0 if change.moves else len(change.rows) + len(change.removed)
+    nbytes = sum(upload.size for upload in change.uploads)
+    return Entry(made.id, made.time, ref, keys, nbytes, made.message[:ENTRY_MESSAGE])
+
+
+def with_entry(
+    root: Root,
+    entry: Entry,
+    base: RemoteVersion | None,
+    parent: SnapshotRef | None,
+    write: Callable[[bytes], SnapshotRef],
+) -> Root:
+    """Return a root whose history begins with its current version.
+
+    Parameters
+    ----------
+    root : Root
+        The new root.
+    entry : Entry
+        Its current version.
+    base, parent
+        The version before, and where its snapshot stands.
+    write : callable
+        Keeps a page of the history in the object that carries the new version.
+    """
+    before, older = (base.root.history, base.root.older) if base else ((), None)
+    if base and parent and not before:  # a list begins now: what was before is found by the parents
+        older = parent
+    if before and before[0].ref is None:
+        before = (replace(before[0], ref=parent), *before[1:])
+    entries = (entry, *before)
+    number = kept_in_root(entries)
+    if number < len(entries):
+        entries, spilled = entries[:number], entries[number:]
+        older = write(HistoryPage(spilled, older).encode())
+    uses = tuple(dict.fromkeys((*root.uses, HISTORY_FEATURE)))
+    return replace(root, history=entries, older=older, uses=uses)
 
 
 class _Tail:
@@ -160,6 +209,9 @@ class _Tail:
         self.blobs.append(blob)
         self.end += len(blob)
         return offset
+
+    def write_record(self, blob: bytes) -> SnapshotRef:
+        return SnapshotRef(self.name, self.add(blob), len(blob), digest(blob))
 
     def write_page(self, blob: bytes) -> PageRef:
         return PageRef(self.number, self.add(blob), len(blob), digest(blob))
@@ -226,8 +278,7 @@ def _parent(base: RemoteVersion | None, tail: _Tail) -> SnapshotRef | None:
         return None
     if base.root.ref is not None:
         return base.root.ref
-    snapshot = base.root.snapshot
-    return SnapshotRef(tail.name, tail.add(snapshot), len(snapshot), digest(snapshot))
+    return tail.write_record(base.root.snapshot)
 
 
 def _metadata(base: RemoteVersion | None, change: Change) -> bytes:

@@ -15,11 +15,12 @@ from ebooklet.format.checksum import Buffer, digest
 from ebooklet.format.packing import HEADER_SIZE
 from ebooklet.format.table import Row
 from ebooklet.plan.compact import GAP, CompactPlan, is_read_whole, plan_compaction
-from ebooklet.plan.push import GROUP_BYTES
+from ebooklet.plan.push import GROUP_BYTES, PushPlan
 from ebooklet.sync.assemble import Change
 from ebooklet.sync.contract import PushOptions, PushResult
 from ebooklet.sync.fetch import Progress, matches
 from ebooklet.sync.push import Pushing
+from ebooklet.sync.resume import Reusable
 from ebooklet.sync.version import THREADS, RemoteVersion
 from ebooklet.sync.workers import completed
 
@@ -80,6 +81,9 @@ class _Compacting(Pushing):
             return super().run()
         except _Overtaken as end:
             return PushResult(end.version, objects=self.objects, nbytes=self.nbytes)
+
+    def _change(self, plan: PushPlan, reusable: Reusable) -> Change:
+        return replace(super()._change(plan, reusable), moves=True)
 
     def moved(self, current: RemoteVersion, change: Change) -> Change:
         """Leave out what others have changed or moved since."""

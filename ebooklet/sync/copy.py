@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from ebooklet.errors import ConflictError, ObjectNotFoundError, RemoteExistsError, RemoteIntegrityError
 from ebooklet.format.names import object_text, objects_prefix
-from ebooklet.format.snapshot import Pack
+from ebooklet.format.snapshot import HISTORY_FEATURE, Entry, Pack
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.assemble import encode_root
 from ebooklet.sync.commit import Committed, check_conditional_put, commit_root
@@ -93,6 +93,9 @@ def _root_of_copy(source: RemoteVersion, uuid: UUID, commit: bytes) -> bytes:
         commits=(commit,),
         tags={},
         copied_from=source.uuid,
+        history=(Entry(commit, snapshot.time, None, len(source), sum(pack.size for pack in snapshot.packs if pack)),),
+        older=None,
+        uses=tuple(dict.fromkeys((*source.root.uses, HISTORY_FEATURE))),
     )
     return encode_root(root, source.root.inline)
 

@@ -22,9 +22,10 @@ from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.assemble import Carrier, Change, Identity, assemble, choose_inline, encode_root
 from ebooklet.sync.commit import Committed, Lost, check_conditional_put, commit_root, pause_after_race
 from ebooklet.sync.contract import PushOptions, PushResult, PushSource
+from ebooklet.sync.editing import too_many_races
 from ebooklet.sync.moving import Pending, move
 from ebooklet.sync.resume import Acks, Reusable, resolve_push, reusable_uploads
-from ebooklet.sync.tag import tag_version, too_many_races
+from ebooklet.sync.tag import tag_version
 from ebooklet.sync.upload import Sent, Uploader
 from ebooklet.sync.version import RemoteVersion, find_version
 
