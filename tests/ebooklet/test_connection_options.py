@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -315,6 +316,112 @@ class TestConfigOfBotocore:
     def test_what_is_no_configuration_is_refused(self, config: Any, error: type[Exception], says: str) -> None:
         with pytest.raises(error, match=says):
             S3Connection(bucket="lab", db_key="x", config=config)
+
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "storage_class": {"given": {"storage_class": "STANDARD_IA"}, "sent": {"x-amz-storage-class": "STANDARD_IA"}},
+    "sse": {"given": {"sse": "AES256"}, "sent": {"x-amz-server-side-encryption": "AES256"}},
+    "sse_kms_key_id": {
+        "given": {"sse": "aws:kms", "sse_kms_key_id": "alias/rain"},
+        "sent": {
+            "x-amz-server-side-encryption": "aws:kms",
+            "x-amz-server-side-encryption-aws-kms-key-id": "alias/rain",
+        },
+    },
+    "acl": {"given": {"acl": "bucket-owner-full-control"}, "sent": {"x-amz-acl": "bucket-owner-full-control"}},
+    "tags": {
+        "given": {"tags": {"project": "rain fall", "team": "a+b"}},
+        "sent": {"x-amz-tagging": "project=rain+fall&team=a%2Bb"},
+    },
+}
+
+
+class TestWhatObjectsAreWrittenWith:
+    @pytest.mark.parametrize("name", WRITTEN)
+    @pytest.mark.parametrize("way", ["put", "create", "parts", "copy"])
+    def test_it_is_said_by_every_request_that_makes_an_object_and_by_no_other(
+        self, connect: Connect, web: Scripted, name: str, way: str
+    ) -> None:
+        upload = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        done = b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+        copied = b"<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"
+
+        def answer(seen: Any) -> Reply:
+            if seen.method == "POST":
+                return Reply(200, upload if "uploads" in seen.target else done, {"ETag": '"e"'})
+            return Reply(200, copied if "x-amz-copy-source" in seen.headers else b"", {"ETag": '"e"'})
+
+        web.answer = answer
+        store = connect(**WRITTEN[name]["given"], multipart_threshold=6 << 20, multipart_chunksize=5 << 20).store()
+        {
+            "put": lambda: store.put("x.cfdb", b"1"),
+            "create": lambda: store.put("x.cfdb", b"1", CREATE),
+            "parts": lambda: store.put("x.cfdb", bytes(6 << 20)),
+            "copy": lambda: store.copy("x.cfdb", "y.cfdb"),
+        }[way]()
+        sent = WRITTEN[name]["sent"]
+        assert {key: web.seen[0].headers.get(key) for key in sent} == sent
+        assert all(f";{key};" in f"{_signed(web.seen[0])};" for key in sent)
+        assert len(web.seen) == (4 if way == "parts" else 1)
+        del web.seen[:]
+        web.answer = lambda seen: Reply(200, b"1" if seen.method == "GET" else b"", {"ETag": '"e"'})
+        store.get("x.cfdb")
+        store.head("x.cfdb")
+        store.delete("x.cfdb")
+        assert not [key for seen in web.seen for key in sent if key in seen.headers]
+
+    def test_a_payer_is_named_by_every_request(self, connect: Connect, web: Scripted) -> None:
+        listing = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></ListBucketResult>'
+        web.answer = lambda seen: Reply(200, listing if seen.method == "GET" else b"", {"ETag": '"e"'})
+        store = connect(request_payer=True).store()
+        store.get("x.cfdb")
+        store.head("x.cfdb")
+        store.put("x.cfdb", b"1")
+        list(store.list("x"))
+        store.delete("x.cfdb")
+        assert [seen.headers.get("x-amz-request-payer") for seen in web.seen] == ["requester"] * 5
+
+    def test_nothing_of_it_is_said_unless_asked_for(self, connect: Connect, web: Scripted) -> None:
+        connect().store().put("x.cfdb", b"1")
+        names = {key for one in WRITTEN.values() for key in one["sent"]} | {"x-amz-request-payer"}
+        assert not names & set(web.seen[0].headers)
+
+    def test_parts_have_the_size_asked_for(self, connect: Connect, web: Scripted) -> None:
+        upload = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        done = b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+        web.answer = lambda seen: Reply(200, (upload if "uploads" in seen.target else done), {"ETag": '"e"'})
+        store = connect(multipart_threshold="11MiB", multipart_chunksize="5MiB").store()
+        store.put("x.cfdb", bytes((11 << 20) - 1))
+        assert [seen.method for seen in web.seen] == ["PUT"]
+        del web.seen[:]
+        store.put("x.cfdb", bytes(11 << 20))
+        sizes = sorted(len(seen.body) for seen in web.seen if seen.method == "PUT")
+        assert sizes == [1 << 20, 5 << 20, 5 << 20]
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_a_server_takes_it_up(self, transport: Any) -> None:
+        with s3_server() as server:
+            conn = server.connection(
+                "x.cfdb", transport=transport, storage_class="STANDARD_IA", tags={"project": "rain"}, sse="AES256"
+            )
+            store = conn.store(writable=True)
+            store.put("x.cfdb", b"1")
+            client = boto3.client(
+                "s3",
+                endpoint_url=server.endpoint_url,
+                aws_access_key_id=server.access_key_id,
+                aws_secret_access_key=server.access_key,
+                region_name="us-east-1",
+            )
+            found = client.head_object(Bucket=server.bucket, Key="x.cfdb")
+            tags = client.get_object_tagging(Bucket=server.bucket, Key="x.cfdb")["TagSet"]
+            client.close()
+        assert (found["StorageClass"], found["ServerSideEncryption"]) == ("STANDARD_IA", "AES256")
+        assert tags == [{"Key": "project", "Value": "rain"}]
+
+
+def _signed(seen: Any) -> str:
+    return ";" + str(seen.headers["authorization"]).partition("SignedHeaders=")[2].partition(",")[0]
 
 
 class TestValuesOfObjects:
