@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from ebooklet.errors import EBookletError, GroupTooLargeError, ObjectNotFoundError, StoreError
 from ebooklet.sizes import byte_size
 from ebooklet.stores.body import bare_etag
-from ebooklet.stores.protocol import Body, Buffer
+from ebooklet.stores.protocol import Body, pieces_of
 from ebooklet.stores.transport import Headers, Transport
 
 T = TypeVar("T")
@@ -168,9 +168,8 @@ def cut(body: Body, length: int) -> Iterator[bytes]:
     >>> list(cut([b"abc", b"", memoryview(b"defgh")], 4))
     [b'abcd', b'efgh']
     """
-    buffers: Sequence[Buffer] = [body] if isinstance(body, bytes | bytearray | memoryview) else body
     piece = bytearray()
-    for buffer in buffers:
+    for buffer in pieces_of(body):
         view = memoryview(buffer).cast("B")
         while view:
             taken = view[: length - len(piece)]

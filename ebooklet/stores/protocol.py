@@ -1,6 +1,6 @@
 """What can an object store do?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -9,7 +9,33 @@ from ebooklet.errors import StoreError
 from ebooklet.stores.dialect import Dialect
 
 Buffer = bytes | bytearray | memoryview
-Body = Buffer | Sequence[Buffer]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A body that is made piece by piece while it is sent, and once more when it has to be sent again.
+
+    Attributes
+    ----------
+    nbytes : int
+        Its length.
+    make : callable
+        Begins anew to give its pieces.
+    """
+
+    nbytes: int
+    make: Callable[[], Iterator[Buffer]]
+
+    def __iter__(self) -> Iterator[Buffer]:
+        done = 0
+        for piece in self.make():
+            done += len(piece)
+            yield piece
+        if done != self.nbytes:
+            raise StoreError(f"a body of {self.nbytes} bytes was announced, {done} came")
+
+
+Body = Buffer | Sequence[Buffer] | Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +186,17 @@ def joined(body: Body) -> bytes:
     return b"".join(body)
 
 
+def pieces_of(body: Body) -> Iterable[Buffer]:
+    """The parts of a body, one after another.
+
+    Examples
+    --------
+    >>> [*pieces_of(b"ab"), *pieces_of([b"c", b"d"])]
+    [b'ab', b'c', b'd']
+    """
+    return [body] if isinstance(body, bytes | bytearray | memoryview) else body
+
+
 def nbytes_of(body: Body) -> int:
     """Length of a body in one or several parts.
 
@@ -168,5 +205,7 @@ def nbytes_of(body: Body) -> int:
     >>> nbytes_of([b"ab", memoryview(b"cd")])
     4
     """
+    if isinstance(body, Streamed):
+        return body.nbytes
     parts = [body] if isinstance(body, bytes | bytearray | memoryview) else body
     return sum(memoryview(part).nbytes for part in parts)

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 
 from ebooklet.errors import StoreError
 from ebooklet.stores.dialect import Dialect
-from ebooklet.stores.protocol import OVERWRITE, Body, Object, ObjectMeta, ObjectStore, Overwrite, PutMode, joined
+from ebooklet.stores.protocol import OVERWRITE, Body, Object, ObjectMeta, ObjectStore, Overwrite, PutMode, nbytes_of
 
 Verb = Literal["get", "get_range", "head", "put", "conditional_put", "copy", "delete", "delete_many", "list"]
 T = TypeVar("T")
@@ -65,9 +65,8 @@ class StoreWrapper:
 
     def put(self, key: str, body: Body, mode: PutMode = OVERWRITE) -> ObjectMeta:
         """Write an object."""
-        data = joined(body)
         verb: Verb = "put" if isinstance(mode, Overwrite) else "conditional_put"
-        return self._call(verb, key, lambda: self.inner.put(key, data, mode), len(data))
+        return self._call(verb, key, lambda: self.inner.put(key, body, mode), nbytes_of(body))
 
     def copy(self, source_key: str, target_key: str, *, target: ObjectStore | None = None) -> bool:
         """Copy an object; a wrapped target is unwrapped first."""
