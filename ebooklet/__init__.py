@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
         UntrustedFileError,
         UUIDMismatchError,
+        VersionExpiredError,
     )
     from ebooklet.groups import RemoteConnGroup
     from ebooklet.local.salvage import SalvageReport, salvage
@@ -115,6 +116,7 @@ _HOMES = {
     "UnsupportedOperationError": "ebooklet.errors:UnsupportedOperationError",
     "UntrustedFileError": "ebooklet.errors:UntrustedFileError",
     "VerifyReport": "ebooklet.local.verify:VerifyReport",
+    "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
     "budget": "ebooklet.stores.ledger:budget",
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
@@ -178,6 +180,7 @@ __all__ = [
     "UnsupportedOperationError",
     "UntrustedFileError",
     "VerifyReport",
+    "VersionExpiredError",
     "budget",
     "open",
     "open_ebooklet",
