@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         UntrustedFileError,
         UUIDMismatchError,
         VersionExpiredError,
+        VersionNotFoundError,
     )
     from ebooklet.groups import RemoteConnGroup
     from ebooklet.local.salvage import SalvageReport, salvage
@@ -117,6 +118,7 @@ _HOMES = {
     "UntrustedFileError": "ebooklet.errors:UntrustedFileError",
     "VerifyReport": "ebooklet.local.verify:VerifyReport",
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
+    "VersionNotFoundError": "ebooklet.errors:VersionNotFoundError",
     "budget": "ebooklet.stores.ledger:budget",
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
@@ -181,6 +183,7 @@ __all__ = [
     "UntrustedFileError",
     "VerifyReport",
     "VersionExpiredError",
+    "VersionNotFoundError",
     "budget",
     "open",
     "open_ebooklet",
