@@ -202,6 +202,7 @@ class S3Connection(Described, Metered):
         >>> os.environ["CFDB_BUCKET"] = "lab"
         >>> S3Connection.from_env("x.cfdb", anonymous=True)
         S3Connection('s3://lab/x.cfdb')
+        >>> del os.environ["CFDB_BUCKET"]
         """
         given = {"db_key": db_key, "bucket": bucket} | options
         return cls(**parameters_of_environment(_known(given), _defaults()))

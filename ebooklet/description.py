@@ -236,6 +236,8 @@ def _place(said: Mapping[str, Any], prefix: str) -> tuple[str | None, str, tuple
         else:
             for url in urls:
                 warn_if_plain(url)
+            if not bucket and prefix:
+                raise ValueError(f"prefix={prefix!r} belongs to bucket=, and there is db_url= alone: leave it out")
             if not bucket:
                 return None, check_db_key(db_key or parsed[0].key), urls
     missing = [name for name, value in {"bucket=": bucket, "db_key=": whole}.items() if not value]

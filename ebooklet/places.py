@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+from ebooklet.checking import ConnectionReport, check_store
 from ebooklet.metering import Metered
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
@@ -71,6 +72,16 @@ class FolderConnection(Metered):
     def store(self, writable: bool = False) -> ObjectStore:
         """The folder."""
         return MeteredStore(FolderStore(self.folder), self.ledger)
+
+    def check(self, write: bool = False) -> ConnectionReport:
+        """Try what can be done in the folder; with `write`, also write and delete a small object.
+
+        Returns
+        -------
+        ConnectionReport
+            Prints as a text; nothing is raised for what does not work.
+        """
+        return check_store(self.store(writable=write), self.uri, self.db_key, write=write)
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this connection."""

@@ -1,5 +1,6 @@
 """How do we speak to boto3, and what do its errors mean? The only module that imports boto3 and botocore."""
 
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -22,6 +23,8 @@ WAYS_OUT = (
 
 OF_PARAMETERS = "access_key_id= and access_key="
 OF_ENVIRONMENT = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_WITHOUT_PROFILE = frozenset({"env", "container-role", "iam-role"})
 _SOURCES = {
     "env": OF_ENVIRONMENT,
     "shared-credentials-file": "the credentials file",
@@ -130,7 +133,8 @@ def source_of(client: Any, access: S3Access, credentials: Keys | None) -> str:
     name = _SOURCES.get(method, method)
     if isinstance(credentials, Lender):
         return f"session= ({name})" if name and method != "explicit" else "session="
-    return f"{name} (profile {access.profile!r})" if access.profile else name
+    profile = access.profile or next((os.environ[one] for one in PROFILES if os.environ.get(one)), None)
+    return f"{name} (profile {profile!r})" if profile and method not in _WITHOUT_PROFILE else name
 
 
 def _signer_of(client: Any) -> Any:

@@ -19,9 +19,9 @@ from ebooklet.stores.access import (
     verify_of,
 )
 from ebooklet.stores.addressing import is_aws
-from ebooklet.stores.boto import OF_ENVIRONMENT, OF_PARAMETERS, settings_of
+from ebooklet.stores.boto import OF_ENVIRONMENT, OF_PARAMETERS, PROFILES, settings_of
 
-_FILE, _PROFILES = "AWS_CONFIG_FILE", ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_FILE = "AWS_CONFIG_FILE"
 _USUAL_REGION = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|mx)-(?:north|south|east|west|central){1,2}-\d{1,2}")
 # Variables that choose other servers of AWS.
 _SPECIAL = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
@@ -82,7 +82,7 @@ def _plain_settings(access: S3Access, credentials: Keys | None) -> Settings | No
 
 def _needs_profile(access: S3Access) -> bool:
     """Whether a configuration file may say something that has not been said by hand."""
-    if access.profile or any(os.environ.get(name) for name in _PROFILES):
+    if access.profile or any(os.environ.get(name) for name in PROFILES):
         return True
     try:
         text = Path(os.environ.get(_FILE) or "~/.aws/config").expanduser().read_text()

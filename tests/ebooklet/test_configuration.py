@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -306,18 +308,26 @@ class TestAddresses:
             assert S3Connection.from_uri(uri).uri == uri
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"bucket": "lab", "db_key": "x"},
-        {"bucket": "lab", "db_key": "x", "prefix": "rain/2024", "tags": {"a": "b"}, "storage_class": "STANDARD_IA"},
-        {"bucket": "lab", "db_key": "x", "sse": "aws:kms", "sse_kms_key_id": "alias/k", "acl": "private"},
-        {"bucket": "lab", "db_key": "x", "request_payer": True, "create_bucket": True, "multipart_threshold": "64MB"},
-        {"db_url": ["https://a.org/x", "https://b.org/x"], "verify": "/ca.pem", "threads": 2},
-        {"bucket": "lab", "db_key": "x", "config": {"proxies": {"http": "http://p:1"}, "use_dualstack_endpoint": True}},
-        {"bucket": "lab", "db_key": "x", "anonymous": True, "single_writer": True, "deadline": 9, "retries": 0},
-    ],
-)
+EVERY: list[dict[str, Any]] = [
+    {"bucket": "lab", "db_key": "x"},
+    {"bucket": "lab", "db_key": "x", "prefix": "rain/2024", "tags": {"a": "b"}, "storage_class": "STANDARD_IA"},
+    {"bucket": "lab", "db_key": "x", "sse": "aws:kms", "sse_kms_key_id": "alias/k", "acl": "private"},
+    {"bucket": "lab", "db_key": "x", "request_payer": True, "create_bucket": True, "multipart_threshold": "64MB"},
+    {"db_url": ["https://a.org/x", "https://b.org/x"], "verify": "/ca.pem", "threads": 2},
+    {"bucket": "lab", "db_key": "x", "config": {"proxies": {"http": "http://p:1"}, "use_dualstack_endpoint": True}},
+    {"bucket": "lab", "db_key": "x", "anonymous": True, "single_writer": True, "deadline": 9, "retries": 0},
+]
+
+
+@pytest.mark.parametrize("options", EVERY[1:])
+def test_another_process_gets_every_option(options: dict[str, Any]) -> None:
+    conn = S3Connection(**options)
+    code = "import pickle, sys; sys.stdout.buffer.write(pickle.load(sys.stdin.buffer).dumps())"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(conn), capture_output=True, check=True)
+    assert json.loads(done.stdout) == conn.to_dict()
+
+
+@pytest.mark.parametrize("options", EVERY)
 def test_what_is_written_down_makes_the_same_connection(options: dict[str, Any], tmp_path: Path) -> None:
     conn = S3Connection(**options)
     assert S3Connection.from_config(conn.to_dict()) == conn

@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cfdb.testing import S3Server, s3_server
 from ebooklet.checking import ConnectionReport
-from ebooklet.connection import S3Connection
+from ebooklet.connection import FolderConnection, S3Connection
 from tests.ebooklet.stores.scripted_fixtures import nothing_configured, web
 from tests.support.proxy import proxy_to
 from tests.support.scripted import Reply, Scripted, Seen
@@ -128,6 +129,18 @@ def test_a_public_url_is_checked_without_listing(web: Scripted) -> None:
     assert found.n_requests == 1
     with pytest.raises(ValueError, match="read-only"):
         S3Connection(db_url=f"{web.url}/x.cfdb").check(write=True)
+
+
+def test_a_folder_is_checked_and_left_as_it_was(tmp_path: Path) -> None:
+    conn = FolderConnection(str(tmp_path), "x.cfdb")
+    found = conn.check(write=True)
+    assert (found.ok, found.may_write, found.conditional_put, found.database_exists) == (True, True, True, False)
+    assert list(conn.store().list("")) == []
+
+
+def test_a_folder_that_cannot_be_there_is_told(tmp_path: Path) -> None:
+    found = FolderConnection(str(tmp_path / "no" / "such"), "x.cfdb").check(write=True)
+    assert (found.ok, found.may_write) == (False, False)
 
 
 def test_a_report_is_a_text() -> None:

@@ -1,5 +1,6 @@
 """Whose keys sign a request, what happens when their time is over, and what a refusal says of them."""
 
+import hashlib
 import json
 import pickle
 import re
@@ -13,7 +14,7 @@ import botocore.session
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.credentials import RefreshableCredentials
+from botocore.credentials import RefreshableCredentials, SSOProvider
 
 from ebooklet.connection import S3Connection
 from ebooklet.errors import AccessDeniedError, CredentialsExpiredError, NoCredentialsError
@@ -170,6 +171,46 @@ class TestSources:
 
 
 class TestRoles:
+    def test_the_role_of_the_machine(self, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+        keys = {"Code": "Success", "AccessKeyId": "machine", "SecretAccessKey": "hush", "Token": "t"}
+        answers = {
+            "/latest/api/token": b"token",
+            "/latest/meta-data/iam/security-credentials/": b"rain",
+            "/latest/meta-data/iam/security-credentials/rain": json.dumps(
+                keys | {"Type": "AWS-HMAC", "LastUpdated": in_minutes(0), "Expiration": in_minutes(60)}
+            ).encode(),
+        }
+        web.answer = lambda seen: Reply(200, answers[seen.target]) if seen.target in answers else DENIED
+        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{web.url}/")
+        with pytest.raises(AccessDeniedError, match="keys of the role of this machine"):
+            connect(web).store().get("x.cfdb")
+        assert signer_of(web.seen[-1]) == "machine"
+
+    def test_a_single_sign_on(self, web: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        start = "https://lab.awsapps.example.org/start"
+        (tmp_path / "config").write_text(
+            f"[profile lab]\nsso_start_url={start}\nsso_region=us-east-1\nsso_account_id=123456789012\n"
+            "sso_role_name=rain\nregion=us-east-1\n"
+        )
+        cache = tmp_path / "cache"
+        monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(cache))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", web.url)
+        monkeypatch.setenv("AWS_PROFILE", "lab")
+        with pytest.raises(NoCredentialsError, match="log in again"):
+            connect(web).store().get("x.cfdb")
+        cache.mkdir(exist_ok=True)
+        login = {"accessToken": "bearer", "expiresAt": in_minutes(60), "startUrl": start, "region": "us-east-1"}
+        (cache / f"{hashlib.sha1(start.encode()).hexdigest()}.json").write_text(json.dumps(login))
+        expiration = (datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000
+        keys = {"accessKeyId": "single", "secretAccessKey": "hush", "sessionToken": "t", "expiration": int(expiration)}
+        web.answer = lambda seen: (
+            Reply(200, json.dumps({"roleCredentials": keys}).encode()) if "federation" in seen.target else DENIED
+        )
+        with pytest.raises(AccessDeniedError, match=r"keys of SSO \(profile 'lab'\)"):
+            connect(web).store().get("x.cfdb")
+        assert signer_of(web.seen[-1]) == "single"
+
     def test_the_role_of_a_container(self, web: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
         keys = {"AccessKeyId": "role-1", "SecretAccessKey": "hush", "Token": "t", "Expiration": in_minutes(60)}
         asked: list[str] = []

@@ -108,6 +108,11 @@ class TestPrefix:
         with pytest.raises(ValueError, match="prefix="):
             S3Connection(bucket="lab", db_key="x", prefix=prefix)
 
+    def test_a_public_url_alone_has_none(self) -> None:
+        with pytest.raises(ValueError, match="belongs to bucket="):
+            S3Connection(db_url="https://h.org/x", prefix="rain")
+        assert S3Connection(db_url="https://h.org/x", bucket="lab", db_key="x", prefix="rain").db_key == "rain/x"
+
     def test_a_url_of_a_bucket_has_to_lie_below_it(self) -> None:
         assert S3Connection(db_url="s3://lab/rain/x", prefix="rain").db_key == "rain/x"
         with pytest.raises(ValueError, match="does not lie below prefix='rain/'"):
