@@ -132,6 +132,10 @@ class Fields:
         """Tell whether there is a field that is not nil."""
         return self._fields.get(name) is not None
 
+    def holds(self, name: str) -> bool:
+        """Tell whether there is a field that is neither nil nor empty."""
+        return bool(self._fields.get(name))
+
     def features(self, name: str) -> tuple[str, ...]:
         """Return a list of feature names."""
         return tuple(check_features(self.items(name, 256), self._what))

@@ -21,11 +21,12 @@ MAX_INLINE = 64 << 10  # bytes of all inline values
 MAX_PACKS = 1 << 20
 MAX_TAGS = 1 << 14
 MAX_METADATA = 1 << 20
+MAX_SUMMARY = 64 << 10
 MAX_MESSAGE = 1 << 16
 MAX_ENTRIES = 128  # versions listed in a root object, or in one page of the history
 ENTRY_MESSAGE = 500  # characters of a message that the list keeps; the snapshot has all of it
 DEFAULT_GRACE = 24 * 3600
-MODES = ("cas", "single_writer")
+MODES = ("cas", "lease", "single_writer")
 INLINE = 0xFFFFFFFF  # the "object" of a page that stands in the snapshot itself
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -176,12 +177,17 @@ class Snapshot:
         The user's metadata as JSON; empty when there is none.
     metadata_time : int
         When it was set.
+    summary : bytes
+        What is in it, for catalogues, as JSON; empty when nobody said. It is no part of the content: a writer that does
+        not know it leaves it out.
     packs : tuple
         Packs by index; None for one that is referred to no more.
     directory : bytes
         Directory of the key table.
     pages : mapping
         Pages of the table that stand in the snapshot itself, by digest.
+    kind, serializer : str
+        As in the root object, which may say something else since the database was replaced; empty = as it says.
     """
 
     id: bytes
@@ -191,9 +197,12 @@ class Snapshot:
     message: str = ""
     metadata: bytes = b""
     metadata_time: int = 0
+    summary: bytes = b""
     packs: tuple[Pack | None, ...] = ()
     directory: bytes = b""
     pages: Mapping[bytes, bytes] = field(default_factory=dict)
+    kind: str = ""
+    serializer: str = ""
     requires: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
@@ -203,6 +212,8 @@ class Snapshot:
             raise ValueError(f"the metadata has {len(self.metadata)} bytes, at most {MAX_METADATA} are possible")
         if len(self.message) > MAX_MESSAGE:
             raise ValueError(f"the message has {len(self.message)} characters, at most {MAX_MESSAGE} are possible")
+        if len(self.summary) > MAX_SUMMARY:
+            raise ValueError(f"the summary has {len(self.summary)} bytes, at most {MAX_SUMMARY} are possible")
         return seal(
             SNAPSHOT_MAGIC,
             {
@@ -215,9 +226,12 @@ class Snapshot:
                 "message": self.message,
                 "metadata": self.metadata,
                 "metadata_time": self.metadata_time,
+                **({"summary": self.summary} if self.summary else {}),
                 "packs": [pack.plain() if pack else None for pack in self.packs],
                 "directory": self.directory,
                 "pages": list(self.pages.values()),
+                "kind": self.kind,
+                "serializer": self.serializer,
             },
         )
 
@@ -237,9 +251,12 @@ class Snapshot:
             message=fields.text("message", MAX_MESSAGE),
             metadata=fields.blob("metadata", MAX_METADATA),
             metadata_time=fields.number("metadata_time"),
+            summary=fields.blob("summary", MAX_SUMMARY) if fields.has("summary") else b"",
             packs=tuple(Pack.of(plain, what) for plain in fields.items("packs", MAX_PACKS)),
             directory=fields.blob("directory"),
             pages={digest(page): page for page in pages},
+            kind=_word(fields, "kind") if fields.holds("kind") else "",
+            serializer=_word(fields, "serializer") if fields.holds("serializer") else "",
             requires=fields.features("requires"),
             uses=fields.features("uses"),
         )
@@ -258,7 +275,7 @@ class Root:
     serializer : str
         Name of the serializer of its values.
     mode : str
-        ``'cas'`` or ``'single_writer'``.
+        How commits are kept apart: ``'cas'`` (conditional writes), ``'lease'`` or ``'single_writer'``.
     grace : int
         Seconds for which an object nobody refers to is kept.
     commits : tuple of bytes

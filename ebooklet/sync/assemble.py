@@ -52,10 +52,12 @@ class Change:
         What the user says about it, and the name it gets.
     metadata : bytes or None
         The user's metadata, None to leave it.
+    summary : bytes
+        What is in the version then, for catalogues; empty when nobody says.
     replace : bool
         Whether everything else goes.
-    single_writer : bool
-        Whether commits are not protected by the server.
+    mode : str
+        How commits are kept apart, as the root says it.
     moves : bool
         Whether values only move to other packs.
     """
@@ -67,8 +69,9 @@ class Change:
     message: str = ""
     tag: str | None = None
     metadata: bytes | None = None
+    summary: bytes = b""
     replace: bool = False
-    single_writer: bool = False
+    mode: str = "cas"
     moves: bool = False
 
 
@@ -142,9 +145,12 @@ def assemble(base: RemoteVersion | None, change: Change, carrier: Carrier, ident
         message=change.message,
         metadata=_metadata(base, change),
         metadata_time=_metadata_time(base, change),
+        summary=_summary(base, change),
         packs=packs,
         directory=directory,
         pages=pages,
+        kind=identity.kind if base is None or change.replace else base.root.kind,
+        serializer=identity.serializer if base is None or change.replace else base.root.serializer,
     )
     snapshot = made.encode()
     ref = tail.write_record(snapshot)
@@ -293,11 +299,18 @@ def _metadata_time(base: RemoteVersion | None, change: Change) -> int:
     return base.snapshot.metadata_time if base and not change.replace else 0
 
 
+def _summary(base: RemoteVersion | None, change: Change) -> bytes:
+    """What is in the next version: the old summary is true as long as no key was set or removed."""
+    if change.summary:
+        return change.summary
+    same = base is not None and not change.replace and (change.moves or not (change.rows or change.removed))
+    return base.snapshot.summary if base is not None and same else b""
+
+
 def _next_root(
     base: RemoteVersion | None, change: Change, identity: Identity, snapshot: bytes, ref: SnapshotRef
 ) -> Root:
     tags = {change.tag: ref} if change.tag else {}
-    mode = "single_writer" if change.single_writer else "cas"
     if base is None:
         return Root(
             identity.uuid,
@@ -306,7 +319,7 @@ def _next_root(
             snapshot,
             ref,
             (change.commit,),
-            mode,
+            change.mode,
             identity.grace,
             tags,
         )
@@ -319,7 +332,7 @@ def _next_root(
         snapshot=snapshot,
         ref=ref,
         commits=(change.commit, *old.commits),
-        mode=mode,
+        mode=change.mode,
         tags={**old.tags, **tags},
         inline={},
     )

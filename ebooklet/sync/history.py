@@ -5,31 +5,13 @@ followed from parent to parent, a request for each version.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ebooklet.errors import FileFormatError, RemoteIntegrityError, VersionNotFoundError
-from ebooklet.format.history import HISTORY_MAGIC, HistoryPage
-from ebooklet.format.snapshot import ENTRY_MESSAGE, INLINE, Entry, Root, Snapshot, SnapshotRef
+from ebooklet.format.snapshot import INLINE, Entry, Root, Snapshot, SnapshotRef
 from ebooklet.plan.history import Spec, choose
+from ebooklet.sync.listing import Listed, walk
 from ebooklet.sync.version import UNKNOWN_ETAG, CachedRoot, RemoteVersion, read_snapshot
-
-MAX_VERSIONS = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A version, and the object in which the list names it; None is the root object.
-
-    Attributes
-    ----------
-    entry : Entry
-        The version.
-    page : SnapshotRef or None
-        The page of the history.
-    """
-
-    entry: Entry
-    page: SnapshotRef | None = None
 
 
 def entries_of(version: RemoteVersion) -> Iterator[Entry]:
@@ -45,33 +27,8 @@ def entries_of(version: RemoteVersion) -> Iterator[Entry]:
 
 def listed_versions(version: RemoteVersion) -> Iterator[Listed]:
     """Iterate over the versions that are kept, and the pages that list them."""
-    root = version.root
-    yield from map(Listed, root.history)
-    older = root.older
-    if not root.history:
-        yield Listed(entry_of(version.snapshot, root.ref))
-        older = version.snapshot.parent
-    seen = 0
-    while older is not None and seen < MAX_VERSIONS:
-        data = read_snapshot(version, older)
-        seen += 1
-        try:
-            if data.startswith(HISTORY_MAGIC):
-                page = HistoryPage.decode(data)
-                for entry in page.entries:
-                    yield Listed(entry, older)
-                older = page.older
-            else:
-                snapshot = Snapshot.decode(data)
-                yield Listed(entry_of(snapshot, older))
-                older = snapshot.parent
-        except FileFormatError as error:
-            raise RemoteIntegrityError(f"{version.place}: {error}") from error
-
-
-def entry_of(snapshot: Snapshot, ref: SnapshotRef | None) -> Entry:
-    """Make an entry of what a snapshot says about itself."""
-    return Entry(snapshot.id, snapshot.time, ref, message=snapshot.message[:ENTRY_MESSAGE])
+    with version.damage():
+        yield from walk(version.root, lambda ref: read_snapshot(version, ref))
 
 
 def find_ref(version: RemoteVersion, wanted: Spec) -> SnapshotRef | None:
@@ -102,7 +59,13 @@ def version_at(current: RemoteVersion, ref: SnapshotRef | None) -> RemoteVersion
     if ref is None or ref == current.root.ref:
         return current
     data = read_snapshot(current, ref)
-    root = replace(current.root, snapshot=data, ref=ref, inline={})
+    try:
+        snapshot = Snapshot.decode(data)
+    except FileFormatError as error:
+        raise RemoteIntegrityError(f"{current.place}: {error}") from error
+    now = current.root
+    kind, serializer = snapshot.kind or now.kind, snapshot.serializer or now.serializer
+    root = replace(now, snapshot=data, ref=ref, inline={}, kind=kind, serializer=serializer)
     old = _version_of(current, root)
     inline = _still_inline(current, old)
     return _version_of(current, replace(root, inline=inline)) if inline else old

@@ -18,9 +18,10 @@ from ebooklet.format.packing import HEADER_SIZE, Layout
 from ebooklet.format.snapshot import MAX_INLINE, check_tag
 from ebooklet.format.table import Row
 from ebooklet.plan.push import PushPlan, plan_push
+from ebooklet.plan.summary import join_summaries
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.assemble import Carrier, Change, Identity, assemble, choose_inline, encode_root
-from ebooklet.sync.commit import Committed, Lost, check_conditional_put, commit_root, pause_after_race
+from ebooklet.sync.commit import Committed, Lost, commit_mode, commit_root, pause_after_race
 from ebooklet.sync.contract import PushOptions, PushResult, PushSource
 from ebooklet.sync.editing import too_many_races
 from ebooklet.sync.moving import Pending, move
@@ -81,6 +82,7 @@ class Pushing:
         self.pending = Pending(())
         self.objects = 0
         self.nbytes = 0
+        self.mode = "cas"
         if options.tag is not None:
             check_tag(options.tag)
 
@@ -103,7 +105,7 @@ class Pushing:
             self.base.check_writable()
             if self.pending.nothing:
                 return self._without_change(self.base, own)
-        check_conditional_put(self.store, self.key, self.prefix, options.single_writer)
+        self.mode = self._mode()
         plan = plan_push(
             self.pending.rows,
             group_bytes=options.group_bytes,
@@ -116,6 +118,16 @@ class Pushing:
         self.source.settle(result)
         log.info("%s/%s: %s", self.store.uri, self.key, result)
         return result
+
+    def _mode(self) -> str:
+        return commit_mode(
+            self.store,
+            self.key,
+            self.prefix,
+            self.base,
+            single_writer=self.options.single_writer,
+            leased=self.options.verify_lease is not None,
+        )
 
     def _take_up(self) -> tuple[PushResult | None, Reusable]:
         """Settle or reuse what an earlier push left: its result if it had committed, else its packs."""
@@ -181,14 +193,25 @@ class Pushing:
 
         def arrived(sent: Sent) -> None:
             self.objects += 1
+            acks.note(sent.when)
             if sent.name in to_remember:
                 acks.add(sent.name, sent.when)
 
         self.nbytes += uploader.send(waiting, carrier, following, arrived)
-        outcome = commit_root(self.store, self.key, body, change.commit, self.base, single_writer=options.single_writer)
+        acks.check_young(self._names(change), self._grace(), f"{self.store.uri}/{self.key}")
+        if options.verify_lease is not None:
+            options.verify_lease()
+        alone = options.single_writer or options.verify_lease is not None
+        outcome = commit_root(self.store, self.key, body, change.commit, self.base, single_writer=alone)
         self.objects += 1
         self.nbytes += len(body)
         return outcome
+
+    def _grace(self) -> int:
+        return self.base.root.grace if self.base else self.options.grace
+
+    def _names(self, change: Change) -> list[bytes]:
+        return [upload.name for upload in change.uploads]
 
     def _change(self, plan: PushPlan, reusable: Reusable) -> Change:
         uploads = [
@@ -203,8 +226,9 @@ class Pushing:
             message=self.options.message,
             tag=self.options.tag,
             metadata=self.options.metadata,
+            summary=self.options.summary() if self.options.summary else b"",
             replace=self.options.replace,
-            single_writer=self.options.single_writer and not self.store.supports_conditional_put,
+            mode=self.mode,
         )
 
     def _journal(self, change: Change, body: bytes) -> PushJournal:
@@ -237,13 +261,20 @@ class Pushing:
     def moved(self, current: RemoteVersion, change: Change) -> Change:
         """Build on the version that came first, if the pending changes allow it."""
         self.pending = move(self.pending, self.base, current, self.options.on_conflict)
-        self.base = current
+        before, self.base = self.base, current
         kept = self.pending.by_key
         return replace(
             change,
             rows=tuple(row for row in change.rows if row.key in kept),
             removed=tuple(key for key in change.removed if key in kept),
             metadata=self.pending.metadata,
+            mode=self._mode(),
+            summary=join_summaries(
+                before.snapshot.summary if before else b"",
+                change.summary,
+                current.snapshot.summary,
+                yielding=bool(self.pending.dropped),
+            ),
         )
 
     def _result(self, change: Change, version: RemoteVersion, attempts: int) -> PushResult:

@@ -1,16 +1,17 @@
 """What is left of a push that was cut short, and what of it can be used?"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from ebooklet.errors import FileFormatError, StoreError
+from ebooklet.errors import FileFormatError, PushError, StoreError
 from ebooklet.format.journal import ACKS_STATE, PUSH_STATE, PushJournal, Upload, decode_acks, encode_acks
 from ebooklet.format.names import object_text
 from ebooklet.format.table import Row
+from ebooklet.sizes import duration_text
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.commit import own_version
 from ebooklet.sync.contract import PushResult
@@ -115,6 +116,28 @@ class Acks:
         self._acks = dict(known)
         self._saved = len(self._acks)
         self._last = time.monotonic()
+        self._clock: tuple[datetime, float] | None = None  # the server's, and what the wall clock here said then
+
+    def note(self, when: datetime | None) -> None:
+        """Note what the server's clock says now."""
+        if when is not None and (self._clock is None or when > self._clock[0]):
+            self._clock = when, time.time()
+
+    def check_young(self, names: Sequence[bytes], grace: int, place: str) -> None:
+        """Raise `PushError` unless all packs are younger than half the grace: others may be collected at any moment.
+
+        The server's clock is taken on by the clock here, which also counts the time a computer sleeps.
+        """
+        times = [self._acks[name] for name in names if name in self._acks]
+        if not times or not grace or self._clock is None:
+            return
+        server, here = self._clock
+        now = server + timedelta(seconds=max(0.0, time.time() - here))
+        if now - min(times) >= timedelta(seconds=grace / 2):
+            raise PushError(
+                f"what was sent to {place} has waited longer than {duration_text(grace / 2)} for its commit, and may "
+                "be collected as garbage. Every pending change is kept; push again: what is too old is sent anew"
+            )
 
     def add(self, name: bytes, when: datetime | None) -> None:
         """Note that a pack arrived; one without a time can never be reused."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ebooklet.errors import (
+    EBookletError,
     FileFormatError,
     NotModifiedError,
     ObjectNotFoundError,
@@ -39,6 +40,7 @@ from ebooklet.plan.fetch import FetchPlan, plan_fetch
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.fetch import Found, Progress, ReadPack, fetch
 from ebooklet.sync.pages import fetch_pages
+from ebooklet.sync.vanished import why_gone
 
 PAGE_ROWS, SINGLE_ROWS = 4096, 8192
 MAX_PIECE = 64 << 20  # bytes of a page of the key table, or of the notes of a pack
@@ -116,6 +118,8 @@ class RemoteVersion:
         self._absent = {number for number, page in enumerate(self.table.pages) if page.hot.object != INLINE}
         self._prefix = objects_prefix(key, self.root.uuid)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._verdict: EBookletError | None = None
         self._cold: dict[int, dict[int, tuple[int, bytes]]] = {}
 
     def __repr__(self) -> str:
@@ -295,7 +299,17 @@ class RemoteVersion:
         pack = self.snapshot.packs[number] if number < len(self.snapshot.packs) else None
         if pack is None:
             raise RemoteIntegrityError(f"{self.place}: pack {number} does not exist")
-        return read_object(self.store, self.object_key(pack.name), offset, length)
+        key = self.object_key(pack.name)
+        try:
+            return self.store.get_range(key, offset, length)
+        except (ObjectNotFoundError, ShortObjectError) as error:
+            raise self._why_gone(f"{self.store.uri}/{key}, which it refers to, is gone or cut short") from error
+
+    def _why_gone(self, gone: str) -> EBookletError:
+        with self._asking:  # one look at the root, however many values are asked for
+            if self._verdict is None:
+                self._verdict = why_gone(self.store, self.key, self.uuid, self.snapshot.id, self.etag, gone)
+            return type(self._verdict)(*self._verdict.args)
 
     def _read_page(self, ref: PageRef) -> bytes:
         if ref.object == INLINE:
