@@ -230,8 +230,7 @@ class Snapshot:
                 "packs": [pack.plain() if pack else None for pack in self.packs],
                 "directory": self.directory,
                 "pages": list(self.pages.values()),
-                "kind": self.kind,
-                "serializer": self.serializer,
+                **{name: text for name, text in (("kind", self.kind), ("serializer", self.serializer)) if text},
             },
         )
 
