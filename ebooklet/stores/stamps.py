@@ -1,6 +1,6 @@
 """What does a request say about the objects that it writes, and about who pays?"""
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from ebooklet.stores.access import S3Access
 
@@ -29,14 +29,14 @@ def written_with(access: S3Access, *, copied: bool = False) -> dict[str, str]:
     Examples
     --------
     >>> written_with(S3Access("lab", storage_class="STANDARD_IA", tags=(("project", "rain fall"),)))
-    {'x-amz-storage-class': 'STANDARD_IA', 'x-amz-tagging': 'project=rain+fall'}
+    {'x-amz-storage-class': 'STANDARD_IA', 'x-amz-tagging': 'project=rain%20fall'}
     """
     said = {
         "x-amz-storage-class": access.storage_class,
         "x-amz-server-side-encryption": access.sse,
         "x-amz-server-side-encryption-aws-kms-key-id": access.sse_kms_key_id,
         "x-amz-acl": access.acl,
-        "x-amz-tagging": urlencode(access.tags) or None,
+        "x-amz-tagging": urlencode(access.tags, quote_via=quote) or None,
         "x-amz-tagging-directive": "REPLACE" if copied and access.tags else None,
     }
     return {name: value for name, value in said.items() if value is not None}

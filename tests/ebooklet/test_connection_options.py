@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -9,6 +10,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+import ebooklet
 from cfdb.testing import S3Server, s3_server
 from ebooklet.connection import S3Connection
 from ebooklet.errors import (
@@ -24,6 +26,7 @@ from ebooklet.stores.pooled import PooledTransport
 from ebooklet.stores.protocol import CREATE, Create, Update
 from ebooklet.stores.s3 import S3Store
 from tests.ebooklet.stores.scripted_fixtures import authority, aws, company, nothing_configured, secure, web
+from tests.support.proxy import Rule, proxy_to
 from tests.support.scripted import Reply, Scripted, WebProxy, scripted_server
 
 __all__ = ["authority", "aws", "company", "nothing_configured", "secure", "web"]
@@ -336,7 +339,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "acl": {"given": {"acl": "bucket-owner-full-control"}, "sent": {"x-amz-acl": "bucket-owner-full-control"}},
     "tags": {
         "given": {"tags": {"project": "rain fall", "team": "a+b"}},
-        "sent": {"x-amz-tagging": "project=rain+fall&team=a%2Bb"},
+        "sent": {"x-amz-tagging": "project=rain%20fall&team=a%2Bb"},
     },
 }
 
@@ -462,3 +465,37 @@ class TestValuesOfObjects:
     def test_sizes_are_numbers_or_texts(self) -> None:
         conn = S3Connection(bucket="lab", db_key="x", multipart_threshold="64MB", multipart_chunksize=8 << 20)
         assert (conn.access.multipart_threshold, conn.access.multipart_chunksize) == (64_000_000, 8 << 20)
+
+
+class TestDatabases:
+    """A whole database through options that concern more than one request."""
+
+    def test_one_is_pushed_into_a_bucket_that_was_not_there(self, tmp_path: Path) -> None:
+        with s3_server() as server:
+            conn = server.connection("x.blt", bucket=f"made-{server.port}", create_bucket=True, prefix="rain/2024")
+            with ebooklet.open(conn, tmp_path / "a.blt", "c", value_serializer="bytes") as db:
+                db["a"] = b"1"
+                assert db.changes().push()
+            keys = [meta.key for meta in conn.store().list("rain/2024/")]
+            assert keys
+            assert "rain/2024/x.blt" in keys
+            with ebooklet.open(conn.to_dict() | KEYS, tmp_path / "b.blt") as db:
+                assert db["a"] == b"1"
+            writable = conn.store(writable=True)
+            assert writable.delete_many(keys) == {}
+
+    def test_one_is_read_on_from_a_mirror_when_a_server_goes_away(self, tmp_path: Path) -> None:
+        with s3_server() as server, proxy_to(server.host, server.port) as proxy:
+            conn = server.connection("x.blt")
+            with ebooklet.open(conn, tmp_path / "a.blt", "n", value_serializer="bytes") as db:
+                for number in range(20):
+                    db[str(number)] = bytes([number]) * 100_000
+                db.changes().push()
+            through = f"{proxy.endpoint_url}/{server.bucket}/x.blt"
+            mirrors = S3Connection(db_url=[through, server.url("x.blt")], retries=0)
+            with ebooklet.open(mirrors, tmp_path / "b.blt") as db:
+                assert db["3"] == bytes([3]) * 100_000
+                before = proxy.traffic.requests.total()
+                proxy.rules.append(Rule("reset", times=1_000_000))
+                assert before > 0
+                assert all(db[str(number)] == bytes([number]) * 100_000 for number in range(20))
