@@ -42,6 +42,7 @@
     │   ├── UUIDMismatchError (ValueError)
     │   ├── ConflictError                       another commit touched the same keys or their guards
     │   ├── LockLostError                       the lease on a database was taken over by another writer
+    │   ├── CommitModeError (ValueError)        others commit to the database in another way
     │   └── PushError                           a push failed, every pending change is kept
     │       ├── PushInProgressError (RuntimeError)      another thread is pushing through the same handle
     │       └── ConcurrentCompactionError (RuntimeError) others compacted again and again meanwhile
@@ -223,6 +224,10 @@ class ConflictError(RemoteError):
 
 class LockLostError(RemoteError):
     """Another writer took the lease on a database over; nothing was committed since."""
+
+
+class CommitModeError(RemoteError, ValueError):
+    """Others commit to the database in another way, so that commits could overwrite each other; nothing was sent."""
 
 
 class PushError(RemoteError):

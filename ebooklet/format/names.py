@@ -13,6 +13,7 @@ from ebooklet.errors import CorruptFileError
 
 NAME_BYTES = 16
 SUFFIX = ".objects"
+LEASE_NAME = "lease"  # the one object beside the packs whose name is no random text
 
 
 def fresh_name() -> bytes:

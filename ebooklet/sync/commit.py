@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
+    CommitModeError,
     NoCredentialsError,
     PreconditionFailedError,
     PushError,
@@ -33,6 +34,12 @@ log = logging.getLogger("ebooklet")
 ATTEMPTS = 6
 SHORTEST, LONGEST = 0.01, 2.0
 RACE = 0.2
+_MODE_NAMES = {"cas": "conditional write", "lease": "lease", "single_writer": "a single writer"}
+_RECORDED = {
+    "cas": "by conditional writes, which this server does not honour: copy_remote() makes a database for this server",
+    "lease": "under its lease: open it with lock=True",
+    "single_writer": "by a single writer without protection: if that is you, say so by single_writer=True",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def commit_root(
     base : RemoteVersion or None
         The version it replaces; None = there must be none.
     single_writer : bool
-        Whether to do without conditional writes where the server has none.
+        Whether to do without conditional writes where the server has none, as nobody else writes or the lease is held.
 
     Raises
     ------
@@ -79,6 +86,8 @@ def commit_root(
         If the outcome cannot be found out; the next push will.
     """
     plainly = single_writer and not store.supports_conditional_put
+    if base is not None and base.root.mode != "cas" and not single_writer:
+        raise _wrong_mode(store, key, base.root.mode, "cas")
     for attempt in range(ATTEMPTS):
         try:
             return _put(store, key, body, base, plainly)
@@ -112,6 +121,66 @@ def own_version(store: ObjectStore, key: str, body: bytes, current: RemoteVersio
     return RemoteVersion(store, key, CachedRoot(UNKNOWN_ETAG, body), pages=current.pages)
 
 
+def commit_mode(
+    store: ObjectStore,
+    key: str,
+    prefix: str,
+    base: RemoteVersion | None,
+    *,
+    single_writer: bool = False,
+    leased: bool = False,
+) -> str:
+    """Tell how a commit is kept apart from those of others, as the next root says it.
+
+    Parameters
+    ----------
+    store, key, prefix
+        The database, and what the keys of its objects begin with.
+    base : RemoteVersion or None
+        The version to build on, whose root says how others commit.
+    single_writer : bool
+        The caller's word that nobody else writes.
+    leased : bool
+        Whether he holds the lease.
+
+    Returns
+    -------
+    str
+        ``'cas'`` wherever the server honours conditional writes, else ``'lease'`` or ``'single_writer'``.
+
+    Raises
+    ------
+    CommitModeError
+        If others commit in another way, against which this one does not protect.
+    UnsupportedOperationError
+        If nothing keeps commits apart.
+    """
+    recorded = base.root.mode if base else None
+    honoured = store.supports_conditional_put
+    if honoured is None and (leased or not single_writer or recorded == "cas"):
+        honoured = probe_conditional_put(store, f"{prefix}{object_text(fresh_name())}")
+    if not (honoured or leased or single_writer):
+        raise unsupported(store, key)
+    mode = "cas" if honoured else "lease" if leased else "single_writer"
+    if recorded in (None, mode) or _may_change(recorded, single_writer=single_writer, leased=leased):
+        return mode
+    raise _wrong_mode(store, key, str(recorded), mode)
+
+
+def _may_change(recorded: str | None, *, single_writer: bool, leased: bool) -> bool:
+    """Whether nobody else can be committing in the old way meanwhile."""
+    if recorded == "cas":
+        return False
+    return leased if recorded == "lease" else single_writer
+
+
+def _wrong_mode(store: ObjectStore, key: str, recorded: str, mode: str) -> CommitModeError:
+    return CommitModeError(
+        f"{store.uri}/{key} is committed to {_RECORDED[recorded]}. A commit by {_MODE_NAMES[mode]} could overwrite "
+        "another one, or be overwritten; nothing was sent, every pending change is kept"
+    )
+
+
 def check_conditional_put(store: ObjectStore, key: str, prefix: str, single_writer: bool) -> None:
     """Find out, once per bucket, whether the server honours conditional writes; without them one must be alone."""
     if single_writer:
@@ -124,7 +193,7 @@ def unsupported(store: ObjectStore, key: str) -> UnsupportedOperationError:
     """Return the error for a server without conditional writes."""
     return UnsupportedOperationError(
         f"{store.uri} has no conditional writes, so that two writers of {key} could overwrite each other's commits: "
-        "if you are the only one who writes, say so by single_writer=True"
+        "if you are the only one who writes, say so by single_writer=True; writers who take turns give lock=True"
     )
 
 

@@ -60,6 +60,8 @@ class PushOptions:
         What to say about the version, and a name for it.
     metadata : bytes or None
         The user's metadata (JSON) if it changed.
+    summary : callable, optional
+        Gives, as JSON, what is in the version then, for catalogues.
     replace : bool
         Whether the new version has nothing but what is pending.
     inline : sequence of str, or callable
@@ -74,6 +76,8 @@ class PushOptions:
         ``'raise'``, ``'ours'`` (write over it) or ``'theirs'`` (give up the own changes of these keys).
     single_writer : bool
         The caller's word that nobody else writes, where the server has no conditional writes.
+    verify_lease : callable, optional
+        Makes sure that the caller holds the lease, called right before the commit; None when he has none.
     threads : int
         Uploads at the same time.
     attempts : int
@@ -89,6 +93,7 @@ class PushOptions:
     message: str = ""
     tag: str | None = None
     metadata: bytes | None = None
+    summary: Callable[[], bytes] | None = None
     replace: bool = False
     inline: Iterable[str] | Callable[[], Iterable[str]] = ()
     group_bytes: int | None = None
@@ -97,6 +102,7 @@ class PushOptions:
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_conflict: OnConflict = "raise"
     single_writer: bool = False
+    verify_lease: Callable[[], None] | None = None
     threads: int = UPLOADS
     attempts: int = 200
     progress: Progress | None = None
