@@ -183,6 +183,7 @@ class SyncedFile(Payloads):
         progress
             True for a bar, or a function called with the bytes sent and in all.
         force_push
+        summary: Callable[[], bytes] | None = None,
             Accepted for scripts made for the released package; there is nothing to force here.
 
         Returns
@@ -200,6 +201,9 @@ class SyncedFile(Payloads):
         options = PushOptions(
             message=message,
             tag=tag,
+        summary
+            Gives, as JSON of at most 64 kB, what is in the database, for catalogues; only called when there is
+            something to push.
             inline=inline,
             num_groups=num_groups,
             group_bytes=group_bytes,
@@ -220,6 +224,7 @@ class SyncedFile(Payloads):
         self._check_open()
         return self._publisher.plan_compaction(group_bytes)
 
+            summary=summary,
     def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Progress = None) -> CompactResult:
         """Rewrite objects of the remote of which little is in use, or that are small and many, as one commit.
 

@@ -43,7 +43,8 @@ FLOORS = {
         ["plan"],
         ["format"],
         ["estimate", "pace"],
-        ["uri", "errors", "times", "sizes", "prices"],
+        ["query"],
+        ["uri", "errors", "times", "moments", "sizes", "prices"],
     ],
 }
 # The only modules that may import these packages; `None` stands for "nobody".

@@ -1,0 +1,60 @@
+"""What a database says about itself for catalogues: it comes with a push, and is never older than the values."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import ebooklet
+from ebooklet.connection import StoreConnection
+from ebooklet.format.snapshot import MAX_SUMMARY, Snapshot
+from ebooklet.sync.version import open_version
+
+
+def _summary(conn: StoreConnection) -> bytes:
+    return open_version(conn.store(), conn.db_key).snapshot.summary
+
+
+def test_a_summary_is_in_the_version_it_came_with_and_in_no_later_one(tmp_path: Path) -> None:
+    conn = StoreConnection("x.blt")
+    with ebooklet.open(conn, tmp_path / "x", "c", "json") as db:
+        db["a"] = 1
+        db.push(summary=lambda: b'{"n": 1}')
+        assert _summary(conn) == b'{"n": 1}'
+        assert not db.push(summary=lambda: b'{"n": "not called"}')
+        db.push(tag="first")
+        db.compact()
+        assert _summary(conn) == b'{"n": 1}'
+        db["b"] = 2
+        db.push()
+        assert _summary(conn) == b""
+
+
+def test_summaries_of_two_writers_are_joined(tmp_path: Path) -> None:
+    conn = StoreConnection("x.blt")
+    with ebooklet.open(conn, tmp_path / "one", "c", "json") as one:
+        one["a"] = 1
+        one.push(summary=lambda: b'{"a": 1}')
+        with ebooklet.open(conn, tmp_path / "two", "w") as two:
+            two["b"] = 2
+            two.push(summary=lambda: b'{"a": 1, "b": 2}')
+        one["c"] = 3
+        assert one.push(summary=lambda: b'{"a": 1, "c": 3}')
+    assert json.loads(_summary(conn)) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_copy_has_the_summary_of_its_source(tmp_path: Path) -> None:
+    conn = StoreConnection("x.blt")
+    copy = StoreConnection("y.blt", conn.store())
+    with ebooklet.open(conn, tmp_path / "x", "c", "json") as db:
+        db["a"] = 1
+        db.push(summary=lambda: b'{"n": 1}')
+        db.copy_remote(copy)
+    assert _summary(copy) == b'{"n": 1}'
+
+
+def test_no_summary_is_empty_and_a_long_one_is_refused() -> None:
+    plain = Snapshot(bytes(16), None, b"", 1)
+    assert Snapshot.decode(plain.encode()).summary == b""
+    with pytest.raises(ValueError, match="summary"):
+        Snapshot(bytes(16), None, b"", 1, summary=bytes(MAX_SUMMARY + 1)).encode()
