@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BudgetExceededError,
         ClockSkewError,
         ClosedError,
+        CommitModeError,
         CommitUncertainError,
         ConcurrentCompactionError,
         ConflictError,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from ebooklet.mapping import EBooklet
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
     from ebooklet.publishing import PushResult
+    from ebooklet.restoring import RestoreResult, restore
     from ebooklet.stores.ledger import Budget, RequestStats, budget
 
     # names of the released package
@@ -74,6 +76,7 @@ _HOMES = {
     "Changes": "ebooklet.changes:Changes",
     "ClockSkewError": "ebooklet.errors:ClockSkewError",
     "ClosedError": "ebooklet.errors:ClosedError",
+    "CommitModeError": "ebooklet.errors:CommitModeError",
     "CommitUncertainError": "ebooklet.errors:CommitUncertainError",
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
     "ConflictError": "ebooklet.errors:ConflictError",
@@ -107,6 +110,7 @@ _HOMES = {
     "RemoteIntegrityError": "ebooklet.errors:RemoteIntegrityError",
     "RemoteMissingError": "ebooklet.errors:RemoteMissingError",
     "RequestStats": "ebooklet.stores.ledger:RequestStats",
+    "RestoreResult": "ebooklet.restoring:RestoreResult",
     "S3Connection": "ebooklet.connection:S3Connection",
     "SalvageReport": "ebooklet.local.salvage:SalvageReport",
     "StorageFullError": "ebooklet.errors:StorageFullError",
@@ -123,6 +127,7 @@ _HOMES = {
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
     "open_rcg": "ebooklet.opening:open_rcg",
+    "restore": "ebooklet.restoring:restore",
     "salvage": "ebooklet.local.salvage:salvage",
     "verify": "ebooklet.local.verify:verify",
 }
@@ -139,6 +144,7 @@ __all__ = [
     "Changes",
     "ClockSkewError",
     "ClosedError",
+    "CommitModeError",
     "CommitUncertainError",
     "ConcurrentCompactionError",
     "ConflictError",
@@ -172,6 +178,7 @@ __all__ = [
     "RemoteIntegrityError",
     "RemoteMissingError",
     "RequestStats",
+    "RestoreResult",
     "S3Connection",
     "SalvageReport",
     "StorageFullError",
@@ -188,6 +195,7 @@ __all__ = [
     "open",
     "open_ebooklet",
     "open_rcg",
+    "restore",
     "salvage",
     "verify",
 ]

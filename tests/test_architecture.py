@@ -30,7 +30,7 @@ FLOORS = {
     ],
     "ebooklet": [
         ["__init__"],
-        ["opening"],
+        ["opening", "restoring"],
         ["assembly"],
         ["groups", "mapping", "synced", "payloads", "changes"],
         ["bringing"],

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 
-from ebooklet.errors import RemoteIntegrityError
+from ebooklet.errors import BudgetExceededError, RemoteIntegrityError
 from ebooklet.format.checksum import Buffer, crc32c
 from ebooklet.format.ranges import Request
 from ebooklet.format.table import Row
@@ -39,6 +39,11 @@ def fetch(
     ------
     list of (Row, bytes-like or Exception)
         Payload and tail, or what went wrong with this one. Values may be views of what a request brought.
+
+    Raises
+    ------
+    BudgetExceededError
+        If a budget ended it, after everything that was on its way has arrived.
     """
     if plan.impossible:
         yield [
@@ -46,8 +51,11 @@ def fetch(
             for row in plan.impossible
         ]
     job = _Job(plan, read, place)
-    done = 0
+    done, refused = 0, None
     for number, found in completed([job.of(request) for request in plan.requests], threads):
+        if isinstance(found, BudgetExceededError):
+            refused = found
+            continue
         request = plan.requests[number]
         arrived = job.arrived(request, found)
         if not arrived:
@@ -56,6 +64,8 @@ def fetch(
         yield arrived
         if progress is not None:
             progress(done, plan.wanted)
+    if refused is not None:
+        raise refused
 
 
 class _Job:
@@ -112,6 +122,8 @@ class _Job:
         log.warning("%s: the value of %r arrived damaged, it is fetched again", self._place, row.key)
         try:
             value = self._read(row.pack, row.offset, row.length + row.tail)
+        except BudgetExceededError:
+            raise
         except Exception as error:
             return row, error
         if matches(row, value):
