@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.connection import S3Connection
+    from ebooklet.copying import CopyResult, copy_remote
     from ebooklet.errors import (
         AccessDeniedError,
         BucketMissingError,
@@ -82,6 +83,7 @@ _HOMES = {
     "ConflictError": "ebooklet.errors:ConflictError",
     "CorruptFileError": "ebooklet.errors:CorruptFileError",
     "CorruptValueError": "ebooklet.errors:CorruptValueError",
+    "CopyResult": "ebooklet.copying:CopyResult",
     "CredentialsExpiredError": "ebooklet.errors:CredentialsExpiredError",
     "EBooklet": "ebooklet.mapping:EBooklet",
     "EBookletError": "ebooklet.errors:EBookletError",
@@ -128,6 +130,8 @@ _HOMES = {
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
     "open_rcg": "ebooklet.opening:open_rcg",
     "restore": "ebooklet.restoring:restore",
+    "copy_remote": "ebooklet.copying:copy_remote",
+    "lock_info": "ebooklet.lease:lock_info",
     "salvage": "ebooklet.local.salvage:salvage",
     "verify": "ebooklet.local.verify:verify",
 }
@@ -152,6 +156,7 @@ __all__ = [
     "CorruptValueError",
     "CredentialsExpiredError",
     "EBooklet",
+    "CopyResult",
     "EBookletError",
     "EVariableLengthValue",
     "Error",
@@ -198,6 +203,8 @@ __all__ = [
     "restore",
     "salvage",
     "verify",
+    "copy_remote",
+    "lock_info",
 ]
 
 

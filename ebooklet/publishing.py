@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from ebooklet.connection import Connection, as_connection
+from ebooklet.connection import Connection
+from ebooklet.copying import CopyResult, copy_version
 from ebooklet.edits import REPLACE_STATE, Edits
 from ebooklet.errors import OfflineError, PushError, RemoteMissingError, StoreError, UUIDMismatchError
 from ebooklet.kept_dialect import keep_dialect, recall_dialect
@@ -19,7 +20,6 @@ from ebooklet.progress import Progress, reporting
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import OnConflict, PushOptions
-from ebooklet.sync.copy import copy_database
 from ebooklet.sync.delete import delete_database
 from ebooklet.sync.moving import Pending, move
 from ebooklet.sync.push import push
@@ -341,20 +341,13 @@ class Publisher:
         log.info("deleted %s: %d objects", self.place.uri, number)
         return number
 
-    def copy(self, remote_conn: object, *, overwrite: bool = False, progress: Progress = None) -> RemoteVersion:
+    def copy(
+        self, remote_conn: object, history: bool = False, overwrite: bool = False, progress: Progress = None
+    ) -> CopyResult:
         """Copy the version this file is based on to another place."""
         if self.base is None:
             raise RemoteMissingError(f"there is nothing at {self.place.uri} to be copied; push() first")
-        target = as_connection(remote_conn)
-        with reporting(progress, f"copy {self.place.uri}") as report:
-            return copy_database(
-                self.base,
-                target.store(writable=True),
-                target.db_key,
-                overwrite=overwrite,
-                single_writer=target.single_writer,
-                progress=report,
-            )
+        return copy_version(self.base, self.place.store, remote_conn, history, overwrite, progress)
 
 
 def newest(place: Place, edits: Edits) -> RemoteVersion | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ebooklet.connection import Connection
 from ebooklet.edits import Edits
+from ebooklet.copying import CopyResult
 from ebooklet.format.table import Row
 from ebooklet.loading import Loader
 from ebooklet.pace import Pace, pace_of
@@ -290,8 +291,8 @@ class SyncedFile(Payloads):
         self._publisher.delete()
 
     def copy_remote(
-        self, remote_conn: object, overwrite: bool = False, *, progress: Progress = None
-    ) -> dict[str, Exception]:
+        self, remote_conn: object, history: bool = False, overwrite: bool = False, *, progress: Progress = None
+    ) -> CopyResult:
         """Copy the remote to another place, where it gets an identity of its own; pending changes stay behind.
 
         Parameters
@@ -303,8 +304,8 @@ class SyncedFile(Payloads):
 
         Returns
         -------
-        dict
-            Always empty: a copy succeeds as a whole or raises.
+        CopyResult
+            Prints as a sentence. It counts as false, as it did when it was a dictionary of what had failed; ask `ok`.
 
         Raises
         ------
@@ -314,5 +315,10 @@ class SyncedFile(Payloads):
             If nothing was pushed yet.
         """
         self._check_open()
-        self._publisher.copy(remote_conn, overwrite=overwrite, progress=progress)
-        return {}
+        return self._publisher.copy(remote_conn, history, overwrite, progress)
+        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
+
+        history
+            Whether older versions and tags come along.
+        progress
+            True for a bar, or a function called with the bytes done and in all.

@@ -199,7 +199,9 @@ class EDataset(Dataset):
         self.sync()
         self._store.db.delete_remote(load=load)
 
-    def copy_remote(self, remote_conn: Any, *, overwrite: bool = False, progress: Any = None) -> Any:
+    def copy_remote(
+        self, remote_conn: Any, history: bool = False, overwrite: bool = False, *, progress: Any = None
+    ) -> Any:
         """Copy the remote, as it was last pushed, to another place; the copy gets an identity of its own.
 
         Parameters
@@ -215,19 +217,30 @@ class EDataset(Dataset):
         ------
         ebooklet.RemoteExistsError
             If there is a database at the target.
+        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
+
         """
         self._structure.check_open()
-        return self._store.db.copy_remote(remote_conn, overwrite=overwrite, progress=progress)
+        return self._store.db.copy_remote(remote_conn, history, overwrite, progress=progress)
 
+        history : bool
+            Whether older versions and tags come along.
     def plan_compaction(self, *, group_bytes: int | None = None) -> Any:
         """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
 
         Parameters
         ----------
+        Returns
+        -------
+        CopyResult
+            Prints as a sentence.
+
         group_bytes : int, optional
             Size of a new object, 16 MiB by default.
         """
         self._structure.check_open()
+        ebooklet.RemoteIntegrityError
+            If an object of the remote is missing or damaged; the target is as it was.
         return self._store.plan_compaction(group_bytes=group_bytes)
 
     def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Any = None) -> Any:

@@ -213,8 +213,3 @@ def scan(data: Buffer) -> PackContents:
     scanner = PackScanner()
     scanner.feed(data)
     return scanner.finish()
-
-
-def minimal_size(size: int) -> int:
-    """Return how many bytes an object has at least whose values and notes end at `size`."""
-    return size + FOOTER_SIZE

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from ebooklet.errors import (
     AccessDeniedError,
     BucketMissingError,
+    EBookletError,
     LockUnavailableError,
     NotModifiedError,
     ObjectNotFoundError,
@@ -44,7 +45,7 @@ from ebooklet.stores.protocol import (
 from ebooklet.uri import is_windows_path
 
 ABANDONED_AFTER = 86_400.0
-PIECE = 4 << 20  # bytes read at once of a file that is only looked through
+PIECE = 1 << 20  # bytes read at once of a file that is only looked through
 
 
 class FolderStore:
@@ -279,7 +280,7 @@ class FolderStore:
         """What the operating system says, in our errors."""
         try:
             yield
-        except (StoreError, LockUnavailableError):
+        except EBookletError:
             raise
         except PermissionError as error:
             raise AccessDeniedError(f"{self._place(key)}: {error.strerror}") from error

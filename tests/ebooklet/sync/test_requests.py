@@ -8,7 +8,7 @@ from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.contract import PushOptions
-from ebooklet.sync.copy import copy_database
+from ebooklet.sync.copy import CopyOptions, copy_database
 from ebooklet.sync.delete import delete_database
 from ebooklet.sync.push import push
 from ebooklet.sync.version import CachedRoot, open_version, read_snapshot
@@ -75,7 +75,7 @@ def test_every_workload_stays_within_its_requests(store: CountingStore, count: i
 
     live = sum(pack is not None for pack in editor.version.snapshot.packs)
     target = CountingStore(MemoryStore("other"))
-    copied = copy_database(editor.version, target, "copy.cfdb")
+    copied = copy_database(editor.version, target, "copy.cfdb").version
     assert store.counts.total + target.counts.total <= live + 2
     assert contents(copied) == made
     store.reset()
@@ -223,7 +223,7 @@ def test_deleting_looks_whose_database_it_is_now(store: CountingStore) -> None:
     late = Client.opened(store)
     writer["more"] = made["more"] = b"1"
     writer.push()
-    copied = copy_database(writer.version, store, "copy.cfdb")  # type: ignore[arg-type]
+    copied = copy_database(writer.version, store, "copy.cfdb").version  # type: ignore[arg-type]
     body = store.get("copy.cfdb").body
     store.put(KEY, body)
     with pytest.raises(UUIDMismatchError, match="another database now"):
@@ -239,7 +239,7 @@ def test_a_copy_is_a_database_of_its_own(store: CountingStore) -> None:
     made = filled(writer, 10, 100)
     writer.push(inline=["abcdefgh/0.3"], tag="first")
     source = open_version(store, KEY)
-    copied = copy_database(source, store, "copy.cfdb")
+    copied = copy_database(source, store, "copy.cfdb").version
     assert (copied.root.copied_from, copied.root.tags) == (source.uuid, {})
     assert copied.uuid != source.uuid
     with pytest.raises(RemoteExistsError, match="overwrite=True"):
@@ -253,9 +253,9 @@ def test_a_copy_is_a_database_of_its_own(store: CountingStore) -> None:
     assert tagged.snapshot.parent is not None
     assert Snapshot.decode(read_snapshot(tagged, tagged.snapshot.parent)) == copied.snapshot
     with pytest.raises(RemoteExistsError, match="onto itself"):
-        copy_database(tagged, store, "copy.cfdb", overwrite=True)
-    again = copy_database(tagged, store, "again.cfdb")
-    replaced = copy_database(again, store, "copy.cfdb", overwrite=True)
+        copy_database(tagged, store, "copy.cfdb", CopyOptions(overwrite=True))
+    again = copy_database(tagged, store, "again.cfdb").version
+    replaced = copy_database(again, store, "copy.cfdb", CopyOptions(overwrite=True)).version
     assert contents(replaced) == made
     assert {meta.key.split("/")[1] for meta in store.list("copy.cfdb.objects/")} == {replaced.uuid.hex}
 
@@ -265,5 +265,5 @@ def test_a_copy_streams_between_stores_of_different_kinds(store: CountingStore, 
     made = filled(writer, 30, 1000)
     writer.push(num_groups=3)
     folder = FolderStore(tmp_path)
-    assert contents(copy_database(writer.version, folder, "copy.cfdb")) == made
+    assert contents(copy_database(writer.version, folder, "copy.cfdb").version) == made
     assert contents(open_version(folder, "copy.cfdb")) == made
