@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from ebooklet.connection import Connection
-from ebooklet.edits import Edits
 from ebooklet.copying import CopyResult
+from ebooklet.edits import Edits
 from ebooklet.format.table import Row
 from ebooklet.loading import Loader
 from ebooklet.pace import Pace, pace_of
@@ -295,10 +295,14 @@ class SyncedFile(Payloads):
     ) -> CopyResult:
         """Copy the remote to another place, where it gets an identity of its own; pending changes stay behind.
 
+        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
+
         Parameters
         ----------
         remote_conn
             Where to; anything that can be opened.
+        history
+            Whether older versions and tags come along.
         overwrite
             Whether a database that is there may be replaced.
 
@@ -316,9 +320,3 @@ class SyncedFile(Payloads):
         """
         self._check_open()
         return self._publisher.copy(remote_conn, history, overwrite, progress)
-        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
-
-        history
-            Whether older versions and tags come along.
-        progress
-            True for a bar, or a function called with the bytes done and in all.

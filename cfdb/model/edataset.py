@@ -204,43 +204,43 @@ class EDataset(Dataset):
     ) -> Any:
         """Copy the remote, as it was last pushed, to another place; the copy gets an identity of its own.
 
+        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
+
         Parameters
         ----------
         remote_conn : S3Connection, str or dict
             The target.
+        history : bool
+            Whether older versions and tags come along.
         overwrite : bool
             Whether to replace a database that is there.
         progress : bool or callable, optional
             True for a bar, or a function called with the bytes done and in all.
 
-        Raises
-        ------
-        ebooklet.RemoteExistsError
-            If there is a database at the target.
-        A copy that was cut short leaves nothing that can be opened; repeated within half a day it goes on.
-
-        """
-        self._structure.check_open()
-        return self._store.db.copy_remote(remote_conn, history, overwrite, progress=progress)
-
-        history : bool
-            Whether older versions and tags come along.
-    def plan_compaction(self, *, group_bytes: int | None = None) -> Any:
-        """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
-
-        Parameters
-        ----------
         Returns
         -------
         CopyResult
             Prints as a sentence.
 
+        Raises
+        ------
+        ebooklet.RemoteExistsError
+            If there is a database at the target.
+        ebooklet.RemoteIntegrityError
+            If an object of the remote is missing or damaged; the target is as it was.
+        """
+        self._structure.check_open()
+        return self._store.db.copy_remote(remote_conn, history, overwrite, progress=progress)
+
+    def plan_compaction(self, *, group_bytes: int | None = None) -> Any:
+        """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
+
+        Parameters
+        ----------
         group_bytes : int, optional
             Size of a new object, 16 MiB by default.
         """
         self._structure.check_open()
-        ebooklet.RemoteIntegrityError
-            If an object of the remote is missing or damaged; the target is as it was.
         return self._store.plan_compaction(group_bytes=group_bytes)
 
     def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Any = None) -> Any:
