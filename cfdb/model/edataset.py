@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from cfdb.format.names import attributes_key
+from cfdb.model.cataloguing import describe_for_catalogues
 from cfdb.model.dataset import Dataset
 from cfdb.model.history import History
 from cfdb.model.labels import Reopen
@@ -129,6 +130,7 @@ class EDataset(Dataset):
         """Move to the newest version of the remote, own changes on top; tell whether there was a newer one.
 
         Raises
+            summary=lambda: describe_for_catalogues(self._labels, self._store),
         ------
         ebooklet.ConflictError
             If own changes stand against it; nothing moved.
