@@ -300,6 +300,12 @@ class Publisher:
         self._loader.pin(Unpublished() if version is None or self._edits.replaces else version)
         return not same
 
+    def rest_on(self, version: RemoteVersion) -> None:
+        """Read and edit a version that a commit without pending changes made."""
+        self._edits.rest_on(version.cached)
+        self._loader.local.commit()
+        self._follow(version)
+
     def _adopt(self, version: RemoteVersion | None) -> None:
         """Let a version find pages of its key table in the local file."""
         if version is not None and version.pages is not self._pages:
