@@ -9,8 +9,9 @@ from ebooklet.changes import Changes
 from ebooklet.errors import UntrustedFileError
 from ebooklet.format.checksum import Buffer
 from ebooklet.local.serializers import Serializer
-from ebooklet.synced import SyncedFile, Write
+from ebooklet.synced import Write
 from ebooklet.times import microseconds
+from ebooklet.versioned import VersionedFile
 
 # The names the released package gives to the kinds of databases.
 TYPES = {"ebooklet": "EVariableLengthValue", "rcg": "RemoteConnGroup"}
@@ -21,7 +22,7 @@ BATCH_BYTES = 32 << 20
 _MISSING = object()
 
 
-class EBooklet(SyncedFile, MutableMapping[str, Any]):
+class EBooklet(VersionedFile, MutableMapping[str, Any]):
     """A persistent dictionary with str keys, in one local file and in step with S3.
 
     Made by :func:`ebooklet.open`. Values come from the remote when they are first touched; what is written stays local

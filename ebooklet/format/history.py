@@ -56,18 +56,19 @@ class HistoryPage:
 def kept_in_root(entries: Sequence[Entry]) -> int:
     """Return how many of the newest versions the root object lists; the others go to a page.
 
-    A page takes `PAGE_ENTRIES` versions as soon as the root lists twice as many, so that it always lists that many.
+    A page takes `PAGE_ENTRIES` versions when the root would list more than `MAX_ENTRIES`, so that it always lists the
+    last `PAGE_ENTRIES` and their parent.
 
     Examples
     --------
     >>> entry = Entry(bytes(16), 0, None)
-    >>> kept_in_root([entry] * 100), kept_in_root([entry] * 127), kept_in_root([entry] * 128)
-    (100, 127, 64)
+    >>> kept_in_root([entry] * 100), kept_in_root([entry] * 128), kept_in_root([entry] * 129)
+    (100, 128, 65)
     """
     long = sum(len(entry.message) for entry in entries) > MAX_MESSAGES
-    if len(entries) < MAX_ENTRIES and not long:
+    if len(entries) <= MAX_ENTRIES and not long:
         return len(entries)
-    return max(1, min(PAGE_ENTRIES, len(entries) // 2))
+    return max(1, min(PAGE_ENTRIES + 1, len(entries) // 2))
 
 
 def in_pages(entries: Sequence[Entry]) -> list[tuple[Entry, ...]]:

@@ -108,7 +108,7 @@ def move(
 
 def compare(pending: Pending, base: RemoteVersion, current: RemoteVersion) -> Rebase:
     """Find what stands against moving pending changes from one version to another."""
-    skip = _same_packs(base, current)
+    skip = same_packs(base, current)
     if pending.replace:
         pairs = [pair for pair in diff(base.table, current.table, skip=skip) if not same_value(*pair)]
         return Rebase(keys=tuple(dict.fromkeys(row.key for pair in pairs for row in pair if row is not None)))
@@ -119,7 +119,7 @@ def compare(pending: Pending, base: RemoteVersion, current: RemoteVersion) -> Re
     return found
 
 
-def _same_packs(base: RemoteVersion, current: RemoteVersion) -> bool:
+def same_packs(base: RemoteVersion, current: RemoteVersion) -> bool:
     """Whether pack numbers of both versions mean the same, which they do unless a root was put back by hand."""
     pairs = zip(base.snapshot.packs, current.snapshot.packs, strict=False)
     return all(one is None or other is None or one.name == other.name for one, other in pairs)

@@ -52,7 +52,7 @@ def restore_version(
         _check_same_kind(current, old)
         commit = secrets.token_bytes(16)
         snapshot = _snapshot(current, old, commit, now, message)
-        root, nbytes = _rooted(current, old, snapshot, message)
+        root, nbytes = _rooted(current, snapshot, message)
         root = replace(root, commits=(commit, *current.root.commits))
         body = encode_root(root, _inline(current, old))
         outcome = commit_root(base.store, base.key, body, commit, current, single_writer=single_writer)
@@ -90,7 +90,7 @@ def _snapshot(current: RemoteVersion, old: RemoteVersion, commit: bytes, now: in
     )
 
 
-def _rooted(current: RemoteVersion, old: RemoteVersion, snapshot: Snapshot, message: str) -> tuple[Root, int]:
+def _rooted(current: RemoteVersion, snapshot: Snapshot, message: str) -> tuple[Root, int]:
     """The root that names it; the snapshot is written."""
     records = Records(current)
     parent = current.root.ref
@@ -99,7 +99,7 @@ def _rooted(current: RemoteVersion, old: RemoteVersion, snapshot: Snapshot, mess
         snapshot = replace(snapshot, parent=parent)
     data = snapshot.encode()
     ref = records.add(data)
-    entry = Entry(snapshot.id, snapshot.time, ref, len(old), 0, message[:ENTRY_MESSAGE])
+    entry = Entry(snapshot.id, snapshot.time, ref, message=message[:ENTRY_MESSAGE])
     root = with_entry(replace(current.root, snapshot=data, ref=ref, inline={}), entry, current, parent, records.add)
     return root, records.send((ref.offset, ref.length))
 

@@ -166,15 +166,15 @@ class RemoteVersion:
         entries = self.table.pages
         self._absent = {number for number in self._absent if entries[number].hot.digest not in self.pages}
         if len(self._absent) > 1:
-            self._expect({self.table.page_of(key) for key in keys} & self._absent)
+            self.expect({self.table.page_of(key) for key in keys} & self._absent)
 
     def iter_rows(self, prefix: str = "") -> Iterator[Row]:
         """Iterate over the rows whose keys begin with `prefix`, without times and notes."""
         with self.damage():
-            self._expect(self.table.pages_of(prefix))
+            self.expect(self.table.pages_of(prefix))
             yield from self.table.rows(prefix, cold=False)
 
-    def _expect(self, numbers: Iterable[int]) -> None:
+    def expect(self, numbers: Iterable[int]) -> None:
         """Fetch pages of the table together that are about to be needed."""
         entries = self.table.pages
         refs = [entries[number].hot for number in sorted(numbers) if entries[number].hot.object != INLINE]
