@@ -21,6 +21,7 @@ from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import OnConflict, PushOptions
 from ebooklet.sync.delete import delete_database
+from ebooklet.sync.lease import Lease, LeaseObject, LockInfo, break_lease
 from ebooklet.sync.moving import Pending, move
 from ebooklet.sync.push import push
 from ebooklet.sync.resume import resolve_push
@@ -153,6 +154,7 @@ class Publisher:
         self.place = place
         self.base = base
         self.detached = False
+        self.lease: Lease | None = None
         self._loader = loader
         self._edits = edits
         self._pages = KeptPages(loader.local)
@@ -205,7 +207,35 @@ class Publisher:
             group_bytes=wanted.group_bytes if wanted.group_bytes is not None else place.group_bytes,
             num_groups=wanted.num_groups if wanted.num_groups is not None else place.num_groups,
             single_writer=place.connection.single_writer,
+            verify_lease=self.lease.verify if self.lease is not None else None,
         )
+
+    @property
+    def alone(self) -> bool:
+        """Whether commits may do without protection by the server: nobody else writes, or the lease is held."""
+        return self.place.connection.single_writer or self.lease is not None
+
+    def verify_lease(self) -> None:
+        """Raise `LockLostError` if this handle held the lease and lost it."""
+        if self.lease is not None:
+            self.lease.verify()
+
+    def release_lease(self) -> None:
+        """Let others have the lease, if this handle holds it."""
+        if self.lease is not None:
+            self.lease.release()
+
+    def lock_info(self) -> LockInfo | None:
+        """Tell who holds the lease; None when nobody does."""
+        return self._lease_object.read().info
+
+    def break_lock(self) -> LockInfo | None:
+        """End the lease whoever holds it, and tell who did."""
+        return break_lease(self._lease_object)
+
+    @property
+    def _lease_object(self) -> LeaseObject:
+        return LeaseObject(self.place.store, self.place.key, self._loader.local.uuid)
 
     @contextmanager
     def _failing(self, what: str) -> Iterator[None]:
@@ -331,6 +361,7 @@ class Publisher:
 
     def delete(self) -> int:
         """Delete the remote; what is in the local file becomes pending, to be published again when asked."""
+        self.verify_lease()
         copies, lost = self._loader.copies()
         if lost:
             log.warning(

@@ -279,6 +279,18 @@ class EDataset(Dataset):
         self.sync()
         return self._store.compact(message=message, group_bytes=group_bytes, progress=progress)
 
+    # the lease
+
+    def lock_info(self) -> Any:
+        """Tell who holds the lease on the remote (``lock=True``), this dataset perhaps; None when nobody does."""
+        self._structure.check_open()
+        return self._store.db.lock_info()
+
+    def break_lock(self) -> Any:
+        """End the lease on the remote whoever holds it, and tell who did; see `ebooklet.break_lock`."""
+        self._structure.check_open()
+        return self._store.db.break_lock()
+
     # closing
 
     def close(self) -> None:
