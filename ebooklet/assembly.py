@@ -23,9 +23,11 @@ from ebooklet.kept_pages import KeptPages
 from ebooklet.loading import Loader
 from ebooklet.local.serializers import NAMES
 from ebooklet.local.working_copy import Flag, WorkingCopy
+from ebooklet.pinned import open_pinned
+from ebooklet.plan.history import Spec
 from ebooklet.publishing import Place, Publisher, check_identity, newest
 from ebooklet.sizes import byte_size
-from ebooklet.sync.version import RemoteVersion, find_version
+from ebooklet.sync.version import CachedRoot, RemoteVersion, find_version
 from ebooklet.unpublished import Unpublished
 
 log = logging.getLogger("ebooklet")
@@ -41,6 +43,7 @@ class Parts:
     loader: Loader
     edits: Edits
     publisher: Publisher
+    newest_root: CachedRoot | None = None  # of a handle that is pinned to an older version
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,15 @@ class Assembly:
         if flag == "n":
             return self._replace()
         return self._read() if flag == "r" else self._write(flag)
+
+    def at(self, wanted: Spec) -> Parts:
+        """Open an old version for reading, which neither sees nor changes what waits in the local file."""
+        loader, edits, publisher, newest_root = open_pinned(self.place, self.path, wanted)
+        with _closing_on_error(loader):
+            assert publisher.base is not None, "a version was opened"
+            self._check_kind(publisher.base.root.kind, self.place.uri)
+            self._check_serializer(loader.local.value_serializer, self.place.uri)
+        return Parts(loader, edits, publisher, newest_root)
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
@@ -301,7 +313,7 @@ class Assembly:
 
 
 @contextmanager
-def _closing_on_error(local: WorkingCopy) -> Iterator[None]:
+def _closing_on_error(local: WorkingCopy | Loader) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ebooklet.assembly import Assembly
+from ebooklet.assembly import Assembly, Parts
 from ebooklet.cache import cache_path
 from ebooklet.connection import Connection, S3Connection, as_connection
 from ebooklet.groups import RemoteConnGroup
+from ebooklet.history import Version
 from ebooklet.local.serializers import PICKLES, Serializer
 from ebooklet.local.working_copy import Flag
 from ebooklet.mapping import EBooklet
@@ -17,6 +18,7 @@ from ebooklet.offline import offline_store
 from ebooklet.publishing import Place
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.synced import OnError
+from ebooklet.versions import Wanted
 
 B = TypeVar("B", bound=EBooklet)
 
@@ -46,6 +48,7 @@ def open_ebooklet(
     group_bytes: int | None = None,
     cache: Cache = DEFAULT_CACHE,
     on_error: OnError = "rollback",
+    version: Wanted | None = None,
     kind: str = "ebooklet",
 ) -> EBooklet:
     """Open a key-value file that is in step with a remote.
@@ -78,6 +81,10 @@ def open_ebooklet(
     on_error
         ``'rollback'``: an exception that leaves ``with`` drops what was written since the last `sync`;
         ``'keep'`` commits it to the local file.
+    version
+        Read an old version, with flag ``'r'``: a tag, an id or its first digits, a date (``'2024-05-31'``, until its
+        end) or moment (the version that was the newest then, in UTC), or how many versions to go back. The handle stays
+        there, sees no pending changes, and writes no file.
     kind
         What the database holds; other packages store theirs under names of their own.
 
@@ -93,6 +100,8 @@ def open_ebooklet(
         If local file and remote are different databases.
     TypeError
         If the remote holds something else.
+    VersionNotFoundError
+        If there is no such version.
 
     Examples
     --------
@@ -104,8 +113,9 @@ def open_ebooklet(
     True
     """
     wanted = _Wanted(
-        kind, flag, on_error, value_serializer, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline
-    )
+        kind, flag, on_error, value_serializer, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline,
+        version=version,
+    )  # fmt: skip
     return wanted.open(EBooklet, remote_conn, file_path, cache)
 
 
@@ -124,6 +134,7 @@ def open_rcg(
     group_bytes: int | None = None,
     cache: Cache = DEFAULT_CACHE,
     on_error: OnError = "rollback",
+    version: Wanted | None = None,
 ) -> RemoteConnGroup:
     """Open a group of connections to remote databases; parameters as for :func:`open_ebooklet`.
 
@@ -140,8 +151,9 @@ def open_rcg(
     ['first']
     """
     wanted = _Wanted(
-        "rcg", flag, on_error, None, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline
-    )
+        "rcg", flag, on_error, None, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline,
+        version=version,
+    )  # fmt: skip
     return wanted.open(RemoteConnGroup, remote_conn, file_path, cache)
 
 
@@ -175,11 +187,14 @@ class _Wanted:
     push_packers: int
     lock_timeout: float
     offline: bool | str
+    version: Wanted | None = None
 
     def __post_init__(self) -> None:
         if self.on_error not in ("rollback", "keep"):
             raise ValueError(f"on_error={self.on_error!r}: choose 'rollback' or 'keep'")
         _check_flag(self.flag)
+        if self.version is not None and self.flag != "r":
+            raise ValueError(f"version={self.version!r} with flag={self.flag!r}: old versions are read, with flag 'r'")
         for name in ("num_groups", "group_bytes", "push_packers"):
             number = getattr(self, name)
             if number is not None and number < 1:
@@ -194,7 +209,7 @@ class _Wanted:
     ) -> B:
         """Open it."""
         connection, given = as_connection(remote_conn), self.value_serializer
-        parts = self._assembly(connection, _local_path(connection, file_path, cache), file_path is None).open(self.flag)
+        parts = self._parts(self._assembly(connection, _local_path(connection, file_path, cache), file_path is None))
         serializer = parts.loader.local.serializer
         if given is not None and not isinstance(given, str):
             serializer = Serializer("bytes", given.dumps, given.loads)
@@ -205,7 +220,13 @@ class _Wanted:
             parts.publisher,
             writable=self.flag != "r",
             on_error=self.on_error,
+            newest_root=parts.newest_root,
         )
+
+    def _parts(self, assembly: Assembly) -> Parts:
+        if self.version is not None:
+            return assembly.at(self.version.id if isinstance(self.version, Version) else self.version)
+        return assembly.open(self.flag)
 
     def _assembly(self, connection: Connection, path: Path | None, disposable: bool) -> Assembly:
         store = offline_store(connection.store(writable=self.flag != "r"), self.offline)
