@@ -88,7 +88,7 @@ def split(values: Array) -> tuple[Array, Mask | None]:
         found = np.isnan(data)
     elif kind in "OTUS":
         data = data.astype(object)
-        found = np.frompyfunc(_is_missing, 1, 1)(data).astype(np.bool_).reshape(data.shape)
+        found = np.asarray(np.frompyfunc(_is_missing, 1, 1)(data), np.bool_)
     if found is not None and found.any():
         missing = found if missing is None else missing | found
     return data, None if missing is None else ~missing

@@ -94,6 +94,9 @@ def reduce_part(
     LabelledArray, ndarray or scalar
         An ndarray where `axis` was given, a scalar where no dimension is left.
     """
+    if not part.ndim:  # one cell, as an array that blocks can be made of
+        axes_of(part, dim, axis)
+        part, dim, axis, keepdims = part._at(part._taken(None)), None, None, False
     members = {part.dims.index(each.dim): [member.positions() for member in each.members] for each in groups}
     grouped = tuple(members)
     axes = tuple(sorted({*axes_of(part, dim, axis), *grouped}))

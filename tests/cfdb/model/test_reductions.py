@@ -402,9 +402,7 @@ def test_weights_are_those_of_xarray(ds: Any, dims: tuple[str, ...], name: str) 
     named = xr.DataArray(weights, dims=dims)
     want = quiet(getattr(xr.DataArray(data, dims=DIMS).weighted(named), name), dims)
     np.testing.assert_allclose(getattr(ds["v"], name)(list(dims), weights=named), want.values, rtol=1e-9)
-    np.testing.assert_allclose(
-        getattr(ds["v"], name)(list(dims), weights=named, max_mem=6_000), want.values, rtol=1e-9
-    )
+    np.testing.assert_allclose(getattr(ds["v"], name)(list(dims), weights=named, max_mem=6_000), want.values, rtol=1e-9)
     other = quiet(getattr(xr.DataArray(data, dims=DIMS).weighted(named), name), "t")
     np.testing.assert_allclose(getattr(ds["v"], name)("t", weights=named), other.values, rtol=1e-9)
     ds["w"] = (dims, weights)
@@ -555,6 +553,20 @@ def test_places_along_several_dimensions_are_named(ds: Any) -> None:
     oracle = xr.DataArray(data, dims=DIMS).argmin(["y", "x"])
     for name in ("x", "y"):
         np.testing.assert_array_equal(found[name], oracle[name])
+
+
+def test_single_cells_are_reduced(ds: Any) -> None:
+    data = field("f4", 0)
+    ds["v"], ds["alone"], ds["i"] = (DIMS, data), ((), np.nan), (DIMS, field("i2"))
+    ds["name"] = ((), "Aro")
+    cell = ds["v"][1, 2, 3]
+    assert [cell.mean(), cell.std(), cell.count(), cell.argmax()] == [data[1, 2, 3], 0, 1, 0]
+    assert isinstance(cell.mean(keepdims=True), np.float32)
+    assert np.isnan([ds["alone"].mean(), ds["alone"].var(), ds["alone"].max()]).all()
+    assert ds["i"][0, 0, 0].std() == 0
+    assert (ds["name"].max(), ds["name"].count()) == ("Aro", 1)
+    with pytest.raises(SelectionError, match="no dimension 't'"):
+        cell.mean("t")
 
 
 # costs
