@@ -14,6 +14,7 @@ from cfdb.model.moving import Moving
 from cfdb.model.reading import Reading
 from cfdb.model.renaming import delete, drop_dimension, rename
 from cfdb.model.structure import Dimension, Structure, unknown_name
+from cfdb.model.undo import all_or_nothing
 
 
 class Changing(Moving, Reading):
@@ -44,8 +45,7 @@ class Changing(Moving, Reading):
         assign(self._labels, composed(name) if isinstance(name, str) else name, value)
 
     def __delitem__(self, name: str) -> None:
-        self._structure.check_writable()
-        with self._structure.lock:
+        with all_or_nothing(self._structure):
             delete(self._structure, name)
 
     def rename(self, names: Mapping[str, str] | None = None, **named: str) -> None:
@@ -92,8 +92,7 @@ class Changing(Moving, Reading):
         CoordinateError
             If variables lie along it; the message names them.
         """
-        self._structure.check_writable()
-        with self._structure.lock:
+        with all_or_nothing(self._structure):
             drop_dimension(self._structure, name)
 
     def resize(self, sizes: Mapping[str, int] | None = None, **named: int) -> None:
@@ -104,8 +103,7 @@ class Changing(Moving, Reading):
         sizes : mapping
             Lengths by dimension; also as keywords. Dimensions with a coordinate grow by its `append`.
         """
-        self._structure.check_writable()
-        with self._structure.lock:
+        with all_or_nothing(self._structure):
             wanted = {name: _length(name, size) for name, size in {**(sizes or {}), **named}.items()}
             for dim, size in [(self._plain_dim(name), size) for name, size in wanted.items()]:
                 before = dim.record

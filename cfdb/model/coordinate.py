@@ -15,6 +15,7 @@ from cfdb.format.dtypes import DataType
 from cfdb.model.axes import check_axis, check_free_axis
 from cfdb.model.growth import as_numbers, check_labels, continued, find_step, misfit
 from cfdb.model.structure import Dimension
+from cfdb.model.undo import all_or_nothing
 from cfdb.model.variable import Variable
 from cfdb.plan.dates import read_duration
 from cfdb.plan.indexing import Positions, Range, Selection, select, select_axes
@@ -229,7 +230,7 @@ class Coordinate(Variable):
     def _shrink(self, slots: Slots) -> None:
         self._labels.check_writable(self._member)
         structure = self._labels.structure
-        with structure.lock:
+        with all_or_nothing(structure):
             before = self._dim.record
             structure.set_dimension(self._dim, replace(before, slots=slots))
             self._labels.forget_dropped(self._dim, before.slots)

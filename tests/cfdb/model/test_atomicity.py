@@ -187,3 +187,34 @@ def test_an_interrupt_while_creating_leaves_nothing(ds: Any, monkeypatch: pytest
         ds["a"] = (("x", "new"), np.ones((3, 2)))
     monkeypatch.undo()
     assert everything(ds) == before
+
+
+def cut(ds: Any) -> None:
+    ds["y"].drop(10)
+
+
+def delete(ds: Any) -> None:
+    del ds["t"]
+
+
+@pytest.mark.parametrize("verb", ["delete", "set_notes", "notes", "has"])
+@pytest.mark.parametrize(
+    "change", [cut, delete, lambda ds: ds["x"].truncate(2.0), lambda ds: ds.resize(n=1), lambda ds: ds.drop_dim("free")]
+)
+def test_an_interrupt_while_removing_changes_nothing(change: Call, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        fill(ds)
+        ds["along"] = (("n", "y"), np.arange(8.0).reshape(4, 2))
+        ds.create.coord.generic("free", data=[1, 2])
+        before = everything(ds)
+
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(type(ds._structure.store), verb, interrupted)
+        try:
+            change(ds)
+        except KeyboardInterrupt:
+            monkeypatch.undo()
+            assert everything(ds) == before
+            assert (ds["t"].max(), ds["along"].max()) == (5, 7.0)
