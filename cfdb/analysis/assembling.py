@@ -15,6 +15,7 @@ from cfdb.errors import DataTypeError, ShapeError
 from cfdb.format.metadata import VariableRecord
 from cfdb.format.names import new_id
 from cfdb.model.changing import Changing
+from cfdb.model.flags import means_the_same
 from cfdb.model.making import Request, create_variable
 from cfdb.model.structure import Member
 from cfdb.model.undo import all_or_nothing
@@ -201,6 +202,10 @@ def check_types(target: Changing, bundles: Sequence[Bundle]) -> None:
             if view is None or 0 in item.shape:
                 continue
             kinds = (item.dtype.kind, np_kind(view))
+            if item.part is not None and not means_the_same(item.part.dtype, view.dtype):
+                raise DataTypeError(
+                    f"the numbers of {name!r} mean other things in {bundle.name}: write the names (flags.decode())"
+                )
             if not _fits(*kinds):
                 raise DataTypeError(f"{name!r} is {view.dtype}, and {item.dtype} in {bundle.name}: it cannot take that")
 
@@ -213,7 +218,7 @@ def np_kind(view: Any) -> str:
 def _fits(given: str, wanted: str) -> bool:
     numbers = "biufc"
     if given in numbers:
-        return wanted in numbers or wanted == "t"
+        return wanted in numbers or wanted in "te"
     if given in "mM":
         return wanted in (given, "t")
-    return wanted in "TGMSt" if given in "UTSO" else True
+    return wanted in "TGMSte" if given in "UTSO" else True

@@ -114,6 +114,13 @@ class Flags(Mapping[str, Any]):
         return "\n".join(f"{name}: {self[name]}" for name in self) or "<no meanings>"
 
 
+def means_the_same(one: DataType, other: DataType) -> bool:
+    """Tell whether numbers mean in one type what they mean in another: all do, but those of different enumerations."""
+    if not one.kind == other.kind == "e":
+        return True
+    return (one.name, dict(one.members)) == (other.name, dict(other.members))
+
+
 def flags_of(name: str, dtype: DataType, attrs: Mapping[str, Any], read: Callable[[], Array]) -> Flags:
     """Give the meanings of a variable: those of its type, or of its CF attributes.
 

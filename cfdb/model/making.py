@@ -102,7 +102,7 @@ def create_bounds(labels: Labels, name: str, data: Any, bounds_name: str | None)
 
 def assign(labels: Labels, name: str, value: Any) -> None:
     """Create or fill a variable from ``(dims, array[, attrs])``, a labelled array, or plain values."""
-    structure = labels.structure
+    structure, dtype = labels.structure, None
     member = structure.member(name) if isinstance(name, str) else None
     if isinstance(value, tuple):
         if not 2 <= len(value) <= 3:
@@ -110,7 +110,9 @@ def assign(labels: Labels, name: str, value: Any) -> None:
         dims, data, attrs = as_names(value[0]), value[1], dict(value[2]) if len(value) == 3 else {}
         coords: Mapping[str, Any] = {}
     elif isinstance(getattr(value, "dims", None), tuple) and hasattr(value, "values"):
-        dims, data, attrs = tuple(value.dims), value.values, dict(value.attrs)
+        named = isinstance(value, View) and value.dtype.kind == "e"  # numbers that mean nothing without their names
+        dims, data, attrs = tuple(value.dims), value if named else value.values, dict(value.attrs)
+        dtype = value.dtype if named else None
         coords = {coord: value.coords[coord] for coord in value.coords.keys() if coord != name}  # noqa: SIM118
     elif member is not None:
         labels.variable(member)[...] = value
@@ -137,7 +139,7 @@ def assign(labels: Labels, name: str, value: Any) -> None:
         links = {"coordinates": auxiliary} if auxiliary else None
         fill_value = getattr(value, "fill_value", None)
         create_variable(
-            labels, Request(name, dims, data=data, attrs=attrs, role=role, fill_value=fill_value, links=links)
+            labels, Request(name, dims, dtype, data, attrs=attrs, role=role, fill_value=fill_value, links=links)
         )
 
 

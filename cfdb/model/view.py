@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cfdb.conventions import geometries
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.model.asking import Asking
+from cfdb.model.flags import means_the_same
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
 from cfdb.model.labels import SIMPLE, Loc, known_dims, refuse_pointwise
@@ -202,6 +203,8 @@ class View(Iterating, Reducing, Pointwise, Asking):
 
     def _write(self, selection: Selection, value: Any, *, encoded: bool = False) -> None:
         values = value.read() if isinstance(value, View) else value
+        if isinstance(value, View) and not encoded and not means_the_same(value.dtype, self.dtype):
+            values = value.flags.decode()
         self._labels.guard(self._member)
         try:
             self._codec.write(selection, values, encoded=encoded)

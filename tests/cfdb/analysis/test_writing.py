@@ -312,3 +312,18 @@ def test_lazy_values_are_read_in_blocks_within_the_limit() -> None:
         assert seen[-1][1] == 16
         assert sum(made) == 1024 * 256 * 8
         assert not np.isnan(ds["t"].values).any()
+
+
+def test_numbers_with_names_are_written_where_they_mean_the_same() -> None:
+    sky = cfdb.dtypes.enum_dtype("uint8", {"clear": 0, "rain": 1})
+    other_way = cfdb.dtypes.enum_dtype("uint8", {"rain": 0, "clear": 1})
+    with cfdb.open_dataset(None, "n") as ds, cfdb.open_dataset(None, "n") as other, cfdb.open_dataset(None, "n") as odd:
+        for each, dtype, labels in ((ds, sky, [1, 2]), (other, sky, [2, 3]), (odd, other_way, [2, 3])):
+            each["x"] = ("x", labels)
+            each.create.data_var.generic("sky", ("x",), dtype, data=["rain", "clear"])
+        ds.write(other)
+        assert ds["sky"].flags.decode().tolist() == ["rain", "rain", "clear"]
+        ds.write({"x": ("x", [4]), "sky": ("x", ["rain"])})
+        assert ds["sky"].flags.decode().tolist() == ["rain", "rain", "clear", "rain"]
+        with pytest.raises(DataTypeError, match="mean other things"):
+            ds.write(odd)

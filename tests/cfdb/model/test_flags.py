@@ -146,3 +146,16 @@ class TestElsewhere:
         with cfdb.from_netcdf(tmp_path / "a.nc", tmp_path / "a.cfdb") as again:
             assert again["sky"].flags.decode().tolist() == ["rain", "clear", None]
             assert again["bits"].flags.decode().tolist() == ["ice fog", "", "fog"]
+
+
+def test_names_stay_when_a_variable_is_assigned() -> None:
+    other_way = {name: 9 - number for name, number in SKY.items()}
+    with cfdb.open_dataset(None, "n") as ds, cfdb.open_dataset(None, "n") as other:
+        ds.create.data_var.generic("sky", ("x",), enum_dtype("uint8", SKY), data=["rain", "clear"])
+        other.create.data_var.generic("sky", ("x",), enum_dtype("uint8", other_way), data=["clear", "clear"])
+        other["new"] = ds["sky"]
+        assert other["new"].dtype == ds["sky"].dtype
+        other["sky"][:1] = ds["sky"][:1]
+        assert other["sky"].flags.decode().tolist() == ["rain", "clear"]
+        other["sky"] = ds["sky"]
+        assert other["sky"].flags.decode().tolist() == ["rain", "clear"]
