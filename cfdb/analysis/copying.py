@@ -190,7 +190,12 @@ def new_file(
     if path is not None:
         _check_target(path, [source._labels.structure.store.name for source in sources], overwrite or flag == "n")
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    made = Made(opening(scratch, "n", **said))
+    try:
+        made = Made(opening(scratch, "n", **said))
+    except BaseException:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+        raise
     try:
         yield made
         if path is None or scratch is None:
