@@ -8,7 +8,9 @@ from cfdb.model.dataset import check_on_error
 from cfdb.model.edataset import EDataset
 from cfdb.model.history import check_history, history_of
 from cfdb.opening import check_flag, checked_options, is_created, new_record, open_structure
+from cfdb.options import get_options
 from cfdb.storage.ebooklet_store import EBookletStore
+from ebooklet.cache_manager import current_manager
 from ebooklet.opening import DEFAULT_CACHE, open_ebooklet
 
 
@@ -27,9 +29,12 @@ def open_edataset(
     push_on_close: bool = True,
     offline: bool | str = False,
     cache: Any = DEFAULT_CACHE,
+    cache_bytes: int | str | None = None,
+    validate: str | float = "etag",
     on_error: str = "rollback",
     masked: bool = True,
     track_history: bool | None = None,
+    lock: bool | str = False,
     **options: Any,
 ) -> EDataset:
     """Open a dataset that lives in a bucket, with a local file in step.
@@ -47,19 +52,30 @@ def open_edataset(
     num_groups : int, optional
         How many packed objects a push of everything aims for.
     lock_timeout : float
-        Seconds to wait for another writer of the local file.
+        Seconds to wait for another writer of the local file, and for another holder of the lease.
     force_lock : bool
-        Accepted as upstream does; there is no lock on the remote to break.
+        With `lock`: take over at once a lease that is over by the server's clock. One that is not is only ended by
+        `ebooklet.break_lock`.
     group_bytes : int, optional
         Size of the packed objects instead of their number; 16 MiB by default.
     push_on_close : bool
         Whether a clean close publishes what is pending.
     offline : bool or 'auto'
         True: use only what is local; ``'auto'``: when the remote cannot be reached.
-    cache : str, path or None
+    cache : str, path, CacheManager or None
         Folder of local files that have no path; None keeps the dataset in memory.
+    cache_bytes : int or str, optional
+        How large the local file, or what is kept in memory, may become (``'2GB'``): chunks of the remote that were used
+        least recently leave it. Changes that are not pushed never leave.
+    validate : str or float
+        How often a reader asks the remote for its newest version: ``'etag'``, at every opening; ``'always'``, without
+        trusting an answer that nothing changed; ``'never'``, only if nothing is here; ``'24h'``, if it was not asked
+        for so long.
     on_error, masked, track_history
         As in `open_dataset`.
+    lock : bool or str
+        True: hold the lease on the remote until the dataset is closed, so that others who ask for it wait. A str says
+        the same, and is what they are told about this holder.
     **options
         ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
 
@@ -102,8 +118,11 @@ def open_edataset(
         force_lock=force_lock,
         offline=offline,
         group_bytes=group_bytes,
-        cache=cache,
+        cache=_cache(cache),
+        cache_bytes=cache_bytes,
+        validate=validate,
         kind="cfdb",
+        lock=lock,
     )
     store = EBookletStore(db)
     try:
@@ -124,6 +143,12 @@ def open_edataset(
         history=history,
         push_on_close=push_on_close,
     )
+
+
+def _cache(cache: Any) -> Any:
+    """Let the option `cache_dir` stand for the usual folder, where no cache manager is in use."""
+    chosen = get_options().cache_dir
+    return chosen if cache is DEFAULT_CACHE and chosen is not None and current_manager() is None else cache
 
 
 def _open_remote_for_reading(connection: Any, path: Path | None, masked: bool) -> EDataset:

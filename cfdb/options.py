@@ -83,8 +83,7 @@ class set_options:
 
 
 def _size(name: str, value: Any) -> int:
-    size = parse_size(value) if isinstance(value, str) else value
-    return _number(name, size)
+    return _number(name, parse_size(value) if isinstance(value, str) else value)
 
 
 def _size_or_none(name: str, value: Any) -> int | None:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebooklet.cache_manager import CacheManager
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.connection import S3Connection
     from ebooklet.copying import CopyResult, copy_remote
@@ -52,14 +53,18 @@ if TYPE_CHECKING:
         VersionExpiredError,
         VersionNotFoundError,
     )
+    from ebooklet.estimate import Estimate
     from ebooklet.groups import RemoteConnGroup
+    from ebooklet.lease import break_lock, lock_info
     from ebooklet.local.salvage import SalvageReport, salvage
     from ebooklet.local.verify import VerifyReport, verify
     from ebooklet.mapping import EBooklet
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
+    from ebooklet.prices import Prices
     from ebooklet.publishing import PushResult
     from ebooklet.restoring import RestoreResult, restore
     from ebooklet.stores.ledger import Budget, RequestStats, budget
+    from ebooklet.sync.lease import LockInfo
 
     # names of the released package
     Change = Changes
@@ -72,6 +77,7 @@ _HOMES = {
     "BucketMissingError": "ebooklet.errors:BucketMissingError",
     "Budget": "ebooklet.stores.ledger:Budget",
     "BudgetExceededError": "ebooklet.errors:BudgetExceededError",
+    "CacheManager": "ebooklet.cache_manager:CacheManager",
     "Change": "ebooklet.changes:Changes",
     "ChangeRecord": "ebooklet.changes:ChangeRecord",
     "Changes": "ebooklet.changes:Changes",
@@ -81,18 +87,20 @@ _HOMES = {
     "CommitUncertainError": "ebooklet.errors:CommitUncertainError",
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
     "ConflictError": "ebooklet.errors:ConflictError",
+    "CopyResult": "ebooklet.copying:CopyResult",
     "CorruptFileError": "ebooklet.errors:CorruptFileError",
     "CorruptValueError": "ebooklet.errors:CorruptValueError",
-    "CopyResult": "ebooklet.copying:CopyResult",
     "CredentialsExpiredError": "ebooklet.errors:CredentialsExpiredError",
     "EBooklet": "ebooklet.mapping:EBooklet",
     "EBookletError": "ebooklet.errors:EBookletError",
     "EVariableLengthValue": "ebooklet.mapping:EBooklet",
     "Error": "ebooklet.errors:EBookletError",
+    "Estimate": "ebooklet.estimate:Estimate",
     "FileFormatError": "ebooklet.errors:FileFormatError",
     "ForkedHandleError": "ebooklet.errors:ForkedHandleError",
     "GroupTooLargeError": "ebooklet.errors:GroupTooLargeError",
     "InvalidURLError": "ebooklet.errors:InvalidURLError",
+    "LockInfo": "ebooklet.sync.lease:LockInfo",
     "LockLostError": "ebooklet.errors:LockLostError",
     "LockTimeoutError": "ebooklet.errors:LockTimeoutError",
     "LockUnavailableError": "ebooklet.errors:LockUnavailableError",
@@ -102,6 +110,7 @@ _HOMES = {
     "ObjectNotFoundError": "ebooklet.errors:ObjectNotFoundError",
     "OfflineError": "ebooklet.errors:OfflineError",
     "PreconditionFailedError": "ebooklet.errors:PreconditionFailedError",
+    "Prices": "ebooklet.prices:Prices",
     "PushError": "ebooklet.errors:PushError",
     "PushInProgressError": "ebooklet.errors:PushInProgressError",
     "PushResult": "ebooklet.publishing:PushResult",
@@ -125,13 +134,14 @@ _HOMES = {
     "VerifyReport": "ebooklet.local.verify:VerifyReport",
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
     "VersionNotFoundError": "ebooklet.errors:VersionNotFoundError",
+    "break_lock": "ebooklet.lease:break_lock",
     "budget": "ebooklet.stores.ledger:budget",
+    "copy_remote": "ebooklet.copying:copy_remote",
+    "lock_info": "ebooklet.lease:lock_info",
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
     "open_rcg": "ebooklet.opening:open_rcg",
     "restore": "ebooklet.restoring:restore",
-    "copy_remote": "ebooklet.copying:copy_remote",
-    "lock_info": "ebooklet.lease:lock_info",
     "salvage": "ebooklet.local.salvage:salvage",
     "verify": "ebooklet.local.verify:verify",
 }
@@ -143,6 +153,7 @@ __all__ = [
     "BucketMissingError",
     "Budget",
     "BudgetExceededError",
+    "CacheManager",
     "Change",
     "ChangeRecord",
     "Changes",
@@ -152,18 +163,20 @@ __all__ = [
     "CommitUncertainError",
     "ConcurrentCompactionError",
     "ConflictError",
+    "CopyResult",
     "CorruptFileError",
     "CorruptValueError",
     "CredentialsExpiredError",
     "EBooklet",
-    "CopyResult",
     "EBookletError",
     "EVariableLengthValue",
     "Error",
+    "Estimate",
     "FileFormatError",
     "ForkedHandleError",
     "GroupTooLargeError",
     "InvalidURLError",
+    "LockInfo",
     "LockLostError",
     "LockTimeoutError",
     "LockUnavailableError",
@@ -173,6 +186,7 @@ __all__ = [
     "ObjectNotFoundError",
     "OfflineError",
     "PreconditionFailedError",
+    "Prices",
     "PushError",
     "PushInProgressError",
     "PushResult",
@@ -196,15 +210,16 @@ __all__ = [
     "VerifyReport",
     "VersionExpiredError",
     "VersionNotFoundError",
+    "break_lock",
     "budget",
+    "copy_remote",
+    "lock_info",
     "open",
     "open_ebooklet",
     "open_rcg",
     "restore",
     "salvage",
     "verify",
-    "copy_remote",
-    "lock_info",
 ]
 
 

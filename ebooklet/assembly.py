@@ -14,11 +14,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ebooklet.edits import Edits
 from ebooklet.errors import FileFormatError, LockTimeoutError, OfflineError, RemoteMissingError, UnsupportedFormatError
+from ebooklet.keeping import Keeping
 from ebooklet.kept_pages import KeptPages
 from ebooklet.loading import Loader
 from ebooklet.local.serializers import NAMES
@@ -27,8 +28,9 @@ from ebooklet.pinned import open_pinned
 from ebooklet.plan.history import Spec
 from ebooklet.publishing import Place, Publisher, check_identity, newest
 from ebooklet.sizes import byte_size
-from ebooklet.sync.version import CachedRoot, RemoteVersion, find_version
+from ebooklet.sync.version import CachedRoot, RemoteVersion, find_version, open_version
 from ebooklet.unpublished import Unpublished
+from ebooklet.validation import ASKING, Validation
 
 log = logging.getLogger("ebooklet")
 
@@ -68,6 +70,10 @@ class Assembly:
         Whether the caller asked for pickle.
     disposable : bool
         Whether the local file is a cache the user did not name.
+    keeping : Keeping
+        What keeps the local file within a size, and counts.
+    validation : Validation
+        How often readers ask the remote for its newest version.
     """
 
     place: Place
@@ -78,6 +84,8 @@ class Assembly:
     expected_keys: int | None = None
     trust_pickle: bool = False
     disposable: bool = False
+    keeping: Keeping = field(default_factory=Keeping)
+    validation: Validation = ASKING
 
     def open(self, flag: Flag) -> Parts:
         """Open or make local file and remote version as the flag says."""
@@ -108,13 +116,22 @@ class Assembly:
             if version is not None and self._outdated(version, local, edits):
                 local.close()
                 local = self._renewed_cache(version)
-            elif version is not None and version.cached != edits.base:
+            elif version is not None and self._worth_remembering(version, edits):
                 self._remember(version)
             return self._joined(local, version)
 
+    def _worth_remembering(self, version: RemoteVersion, edits: Edits) -> bool:
+        return version.cached != edits.base or (self.keeping.validated and self.validation.remembers)
+
     def _readable(self, local: WorkingCopy, edits: Edits) -> RemoteVersion | None:
-        """The version to read; the one the local file is a copy of, when the remote is gone."""
+        """The version to read; the one the local file is a copy of, when the remote is gone or need not be asked."""
+        known = edits.base
+        if known is not None and not edits and self.validation.trusts(local):
+            self.keeping.validated = False
+            return RemoteVersion(self.place.store, self.place.key, known, pages=KeptPages(local))
         try:
+            if self.validation.always and not edits:
+                return open_version(self.place.store, self.place.key)
             return newest(self.place, edits)
         except RemoteMissingError:
             base = edits.base
@@ -150,7 +167,8 @@ class Assembly:
             with self._make("c", version, min(self.lock_timeout, SECONDS_TO_CREATE)) as made:
                 edits = Edits(made)
                 if edits.base is None and not edits:
-                    edits.begin(self.place.kind, version.cached)
+                    self.validation.remember(made)
+                    edits.begin(self.place.kind, version.cached, source=self.place.uri)
         except LockTimeoutError:
             pass  # somebody is writing it: then it can be read
         except PermissionError as error:
@@ -170,6 +188,7 @@ class Assembly:
         with suppress(OSError, FileFormatError), WorkingCopy.open(self.path, "w", lock_timeout=0) as writer:
             edits = Edits(writer)
             if not edits and writer.uuid == version.uuid:
+                self.validation.remember(writer)
                 edits.rest_on(version.cached)
                 writer.commit()
 
@@ -183,7 +202,8 @@ class Assembly:
             with _closing_on_error(local):
                 edits = Edits(local)
                 if edits.base is None and not edits:
-                    edits.begin(self.place.kind, version.cached if version is not None else None)
+                    root = version.cached if version is not None else None
+                    edits.begin(self.place.kind, root, source=self.place.uri)
                     return self._joined(local, version)
         with _closing_on_error(local):
             parts = self._joined(local, None)
@@ -240,7 +260,7 @@ class Assembly:
         local = self._make("n", version, self.lock_timeout)
         with _closing_on_error(local):
             cached = version.cached if version is not None else None
-            Edits(local).begin(self.place.kind, cached, replacing=version is not None)
+            Edits(local).begin(self.place.kind, cached, replacing=version is not None, source=self.place.uri)
             if version is not None:
                 nbytes = sum(pack.live_bytes for pack in version.snapshot.packs if pack is not None)
                 log.info(
@@ -307,7 +327,7 @@ class Assembly:
                 self._check_kind(edits.kind, local.name)
                 self._check_serializer(local.value_serializer, local.name)
             seen = Unpublished() if version is None or edits.replaces else version
-            loader = Loader(local, seen, self.place.connection.threads)
+            loader = Loader(local, seen, self.place.connection.threads, self.keeping)
             edits = Edits(local, loader.writing, loader.pin)
             return Parts(loader, edits, Publisher(self.place, loader, edits, version))
 

@@ -14,8 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from ebooklet.estimate import Estimate
+from ebooklet.fetched import Fetched
 from ebooklet.format.table import Row
-from ebooklet.loading import Fetched, Loader, Progress
+from ebooklet.loading import Loader, Progress
 from ebooklet.pace import Pace, RateLimit
 from ebooklet.sizes import byte_size
 from ebooklet.unpublished import Version

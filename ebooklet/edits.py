@@ -24,6 +24,7 @@ from ebooklet.sync.version import CachedRoot, RemoteVersion
 
 READ_TOGETHER = 1024  # values
 ROOT_STATE, REPLACE_STATE, METADATA_STATE, KIND_STATE = "root", "replace", "metadata.pending", "kind"
+SOURCE_STATE = "source"
 
 
 class Edits:
@@ -93,6 +94,12 @@ class Edits:
         except FileFormatError:
             return None  # a damaged copy: the remote still has it
 
+    @property
+    def source(self) -> str | None:
+        """Where the remote was when the file was made, for messages."""
+        data = self._local.state(SOURCE_STATE)
+        return None if data is None else data.decode()
+
     def guards(self) -> dict[str, tuple[str, ...]]:
         """Return the keys of records that pending keys rely on, by the prefix of these."""
         data = self._local.state(GUARDS_STATE)
@@ -140,10 +147,11 @@ class Edits:
             self._local.set_state(GUARDS_STATE, encode_guards({**guards, prefix: wanted}))
             return True
 
-    def begin(self, kind: str, root: CachedRoot | None, *, replacing: bool = False) -> None:
-        """Note what a new file holds, what it is based on, and whether its first push replaces that."""
+    def begin(self, kind: str, root: CachedRoot | None, *, replacing: bool = False, source: str | None = None) -> None:
+        """Note what a new file holds, what it is based on, whether its first push replaces that, and its remote."""
         with self._writing:
             self._local.set_state(KIND_STATE, kind.encode())
+            self._local.set_state(SOURCE_STATE, None if source is None else source.encode())
             self._local.set_state(ROOT_STATE, None if root is None else root.encode())
             self._local.set_state(REPLACE_STATE, b"1" if replacing else None)
             self._local.commit()

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from ebooklet.errors import CorruptValueError, FileFormatError
+from ebooklet.fetched import Fetched
 from ebooklet.format.checksum import Buffer
 from ebooklet.format.columns import Column
 from ebooklet.format.table import Row, is_pending
+from ebooklet.keeping import Keeping, in_passing
 from ebooklet.local.working_copy import WorkingCopy, Write
 from ebooklet.survey import Place, Survey, place_of, survey
 from ebooklet.unpublished import Version
@@ -27,25 +29,6 @@ STREAMED = 64  # values here that are given at a time beside those that arrive
 KEPT_BYTES = 64 << 20  # what a handle whose file is busy keeps in memory
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A stored value that arrived from the remote and is not yet in the local file."""
-
-    row: Row
-    version: int
-    data: Buffer
-
-    @property
-    def payload(self) -> Buffer:
-        """The value without its tail."""
-        return self.data[: self.row.length] if self.row.tail else self.data
-
-    def as_write(self) -> Write:
-        """What the local file has to store."""
-        tail = bytes(self.data[self.row.length :]) if self.row.tail else b""
-        return Write(self.row.key, self.payload, tail=tail, version=self.version)
 
 
 @dataclass(slots=True)
@@ -72,10 +55,14 @@ class Loader:
         The version of the remote that reads are pinned to.
     threads
         Requests that may be in flight.
+    keeping
+        What keeps the local file within a size, and counts.
     """
 
-    def __init__(self, local: WorkingCopy, remote: Version, threads: int = 16) -> None:
+    def __init__(self, local: WorkingCopy, remote: Version, threads: int = 16, keeping: Keeping | None = None) -> None:
         self.threads = threads
+        self.keeping = keeping or Keeping()
+        self.settled: Callable[[], bool] = lambda: True  # whether nothing of the user's waits for a commit
         self.local = local
         self.remote = remote
         self.writing = threading.RLock()  # held by whoever changes rows of the local file
@@ -84,6 +71,11 @@ class Loader:
         self._flights: dict[int, _Flight] = {}
         self._kept: dict[str, Fetched] = {}
         self._kept_bytes = 0
+
+    @property
+    def copies_in(self) -> WorkingCopy:
+        """The local file, as the handle sees it that copies are read through."""
+        return self._cache
 
     def pin(self, remote: Version) -> None:
         """Read from another version of the remote from now on."""
@@ -179,6 +171,8 @@ class Loader:
         if len(keys) == 1:
             version, (place,) = self._look(keys)
             payload = self._payload_here(version, keys[0], place)
+            if payload is not None and place.own is None:
+                self.keeping.hit(keys, [payload])
             if payload is not None or place.remote is None:
                 return [payload]
         found = self.survey(keys)
@@ -233,6 +227,7 @@ class Loader:
                 missing.append(number)
             else:
                 values[number] = arrived.payload
+                self.keeping.hit([found.keys[number]], [arrived.payload])
         own = np.flatnonzero(found.own)
         self._read_here(found, own, self.local, found.local, values)
         for number in own.tolist():
@@ -240,6 +235,8 @@ class Loader:
                 values[number] = self.payloads([found.keys[number]])[0]
         copies = np.flatnonzero(found.copy)
         self._read_here(found, copies, self._cache, found.cache, values)
+        if len(copies):
+            self.keeping.hit([found.keys[n] for n in copies.tolist()], [values[n] for n in copies.tolist()])
         missing += [number for number in copies.tolist() if values[number] is None]  # damaged: the remote has the value
         return values, missing
 
@@ -300,7 +297,9 @@ class Loader:
             yield landed
         try:
             for batch in version.fetch_parts(rows, threads=self.threads, before=before) if rows else ():
-                yield self._land(batch, mine)
+                landed = self._land(batch, mine)
+                self.keeping.missed(version, batch)
+                yield landed
         finally:
             self._abandon(mine)
         for row, name, flight in others:
@@ -382,6 +381,12 @@ class Loader:
             stored = self._store([batch[n].as_write() for n in wanted if batch[n].version == found.names[n]])
             with self._lock:
                 self._release(batch if stored else self._oldest())
+            if stored and self.keeping.exceeded_by(self._cache):
+                if not self.local.writable:
+                    in_passing(self.local, self.keeping.trim)
+                    self._cache.refresh()
+                elif self.settled():
+                    self.keeping.trim(self.local)
             return stored
 
     def _store(self, writes: list[Write]) -> bool:
@@ -400,10 +405,13 @@ class Loader:
         try:
             if not self.local.closed:
                 self.flush()
+                if self.keeping.has_use_to_note:
+                    in_passing(self.local, self.keeping.note_use)
         finally:
             if self._cache is not self.local:
                 self._cache.close()
             self.local.close()
+            self.keeping.release()
 
     def _oldest(self) -> list[Fetched]:
         """What has to leave memory while the file is busy."""

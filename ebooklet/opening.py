@@ -8,16 +8,22 @@ from typing import Any, Final, TypeVar
 
 from ebooklet.assembly import Assembly, Parts
 from ebooklet.cache import cache_path
+from ebooklet.cache_manager import CacheManager, current_manager
+from ebooklet.cache_use import CacheUse
 from ebooklet.connection import Connection, S3Connection, as_connection
 from ebooklet.groups import RemoteConnGroup
 from ebooklet.history import Version
+from ebooklet.keeping import Keeping
+from ebooklet.lease import open_locked
 from ebooklet.local.serializers import PICKLES, Serializer
 from ebooklet.local.working_copy import Flag
 from ebooklet.mapping import EBooklet
 from ebooklet.offline import offline_store
 from ebooklet.publishing import Place
+from ebooklet.sizes import parse_size
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.synced import OnError
+from ebooklet.validation import Validation
 from ebooklet.versions import Wanted
 
 B = TypeVar("B", bound=EBooklet)
@@ -29,7 +35,7 @@ class _Default:
 
 
 DEFAULT_CACHE: Final = _Default()
-Cache = str | os.PathLike[str] | None | _Default
+Cache = str | os.PathLike[str] | CacheManager | None | _Default
 
 
 def open_ebooklet(
@@ -47,9 +53,12 @@ def open_ebooklet(
     *,
     group_bytes: int | None = None,
     cache: Cache = DEFAULT_CACHE,
+    cache_bytes: int | str | None = None,
+    validate: str | float = "etag",
     on_error: OnError = "rollback",
     version: Wanted | None = None,
     kind: str = "ebooklet",
+    lock: bool | str = False,
 ) -> EBooklet:
     """Open a key-value file that is in step with a remote.
 
@@ -68,16 +77,27 @@ def open_ebooklet(
         Pickled values of existing files are unpickled only if ``'pickle'`` is asked for here.
     n_buckets
         About how many keys there will be.
-    buffer_size, force_lock, push_packers
+    buffer_size, push_packers
         Accepted for scripts made for the released package.
     num_groups, group_bytes
         Into how many objects, or objects of which size (16 MiB), a push packs its values.
     lock_timeout
-        Seconds to wait for another process that writes to the same file.
+        Seconds to wait for another process that writes to the same file, and for another holder of the lease.
+    force_lock
+        With `lock`: take over at once a lease that is over by the server's clock. One that is not is only ended by
+        :func:`ebooklet.break_lock`.
     offline
         True: use what is in the local file only; ``'auto'``: do so when the remote cannot be reached.
     cache
-        Another cache folder; None keeps everything in memory. Only without `file_path`.
+        Another cache folder, or a `CacheManager`; None keeps everything in memory. Only without `file_path`.
+    cache_bytes
+        How large the local file, or what is kept in memory, may become, as a number or as ``'256MB'``: the copies of
+        remote values used least recently leave it.
+    validate
+        How often a reader asks the remote for its newest version: ``'etag'``, at every opening; ``'always'``, and
+        without trusting an answer that nothing changed; ``'never'``, only if nothing is here; ``'24h'``, if it was not
+        asked for so long. A handle that is open is moved on by `pull`. Writers, and readers of a file with pending
+        edits, are not concerned.
     on_error
         ``'rollback'``: an exception that leaves ``with`` drops what was written since the last `sync`;
         ``'keep'`` commits it to the local file.
@@ -87,6 +107,9 @@ def open_ebooklet(
         there, sees no pending changes, and writes no file.
     kind
         What the database holds; other packages store theirs under names of their own.
+    lock
+        True: hold the lease on the remote until the handle is closed, so that others who ask for it wait. A str says
+        the same, and is what they are told about this holder.
 
     Returns
     -------
@@ -114,6 +137,7 @@ def open_ebooklet(
     """
     wanted = _Wanted(
         kind, flag, on_error, value_serializer, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline,
+        cache_bytes, validate, lock, force_lock,
         version=version,
     )  # fmt: skip
     return wanted.open(EBooklet, remote_conn, file_path, cache)
@@ -133,8 +157,11 @@ def open_rcg(
     *,
     group_bytes: int | None = None,
     cache: Cache = DEFAULT_CACHE,
+    cache_bytes: int | str | None = None,
+    validate: str | float = "etag",
     on_error: OnError = "rollback",
     version: Wanted | None = None,
+    lock: bool | str = False,
 ) -> RemoteConnGroup:
     """Open a group of connections to remote databases; parameters as for :func:`open_ebooklet`.
 
@@ -152,6 +179,7 @@ def open_rcg(
     """
     wanted = _Wanted(
         "rcg", flag, on_error, None, n_buckets, num_groups, group_bytes, push_packers, lock_timeout, offline,
+        cache_bytes, validate, lock, force_lock,
         version=version,
     )  # fmt: skip
     return wanted.open(RemoteConnGroup, remote_conn, file_path, cache)
@@ -187,6 +215,10 @@ class _Wanted:
     push_packers: int
     lock_timeout: float
     offline: bool | str
+    cache_bytes: int | str | None
+    validate: str | float
+    lock: bool | str
+    force_lock: bool
     version: Wanted | None = None
 
     def __post_init__(self) -> None:
@@ -209,7 +241,16 @@ class _Wanted:
     ) -> B:
         """Open it."""
         connection, given = as_connection(remote_conn), self.value_serializer
-        parts = self._parts(self._assembly(connection, _local_path(connection, file_path, cache), file_path is None))
+        manager = _manager(cache) if file_path is None else None
+        path = _local_path(connection, file_path, manager.folder if manager is not None else cache)
+        use = CacheUse(path) if file_path is None and path is not None else None
+        try:
+            keeping = Keeping(self._limit(manager), lambda: None if use is None else use.release())
+            parts = self._parts(self._assembly(connection, path, file_path is None, keeping))
+        except BaseException:
+            if use is not None:
+                use.release()
+            raise
         serializer = parts.loader.local.serializer
         if given is not None and not isinstance(given, str):
             serializer = Serializer("bytes", given.dumps, given.loads)
@@ -226,9 +267,18 @@ class _Wanted:
     def _parts(self, assembly: Assembly) -> Parts:
         if self.version is not None:
             return assembly.at(self.version.id if isinstance(self.version, Version) else self.version)
-        return assembly.open(self.flag)
+        if not self.lock:
+            return assembly.open(self.flag)
+        return open_locked(assembly, self.flag, self.lock, self.lock_timeout, self.force_lock)
 
-    def _assembly(self, connection: Connection, path: Path | None, disposable: bool) -> Assembly:
+    def _limit(self, manager: CacheManager | None) -> int | None:
+        limits = [] if self.cache_bytes is None else [parse_size(self.cache_bytes)]
+        if manager is not None:
+            manager.tidy()
+            limits += [] if manager.max_size is None else [manager.max_size]
+        return min(limits, default=None)
+
+    def _assembly(self, connection: Connection, path: Path | None, disposable: bool, keeping: Keeping) -> Assembly:
         store = offline_store(connection.store(writable=self.flag != "r"), self.offline)
         given = self.value_serializer
         return Assembly(
@@ -240,6 +290,8 @@ class _Wanted:
             expected_keys=self.n_buckets,
             trust_pickle=isinstance(given, str) and given in PICKLES,
             disposable=disposable,
+            keeping=keeping,
+            validation=Validation.of(self.validate),
         )
 
 
@@ -259,7 +311,18 @@ def _serializer_name(value_serializer: str | Any | None) -> str | None:
     return "bytes"
 
 
-def _local_path(connection: Connection, file_path: str | os.PathLike[str] | None, cache: Cache) -> Path | None:
+def _manager(cache: Cache) -> CacheManager | None:
+    """The manager that is meant: the one given, or that of the ``with`` block around."""
+    if isinstance(cache, CacheManager):
+        return cache
+    return current_manager() if isinstance(cache, _Default) else None
+
+
+def _local_path(
+    connection: Connection,
+    file_path: str | os.PathLike[str] | None,
+    cache: Cache,
+) -> Path | None:
     if file_path is not None:
         return Path(file_path).expanduser()
     if cache is None:
@@ -268,4 +331,4 @@ def _local_path(connection: Connection, file_path: str | os.PathLike[str] | None
         identity = (connection.endpoint_url or "", connection.bucket, connection.db_key)
     else:
         identity = (connection.uri, "", connection.db_key)
-    return cache_path(*identity, folder=None if isinstance(cache, _Default) else cache)
+    return cache_path(*identity, folder=None if isinstance(cache, _Default | CacheManager) else cache)

@@ -49,6 +49,7 @@ class Payloads:
         self._writable = writable
         self._on_error = on_error
         self._edited: set[str] = set()  # what was changed since the last sync
+        loader.settled = self._is_settled
 
     # ---- what it is --------------------------------------------------------------------------------------------
 
@@ -195,6 +196,9 @@ class Payloads:
 
     def _pace(self) -> Pace | None:
         return None
+
+    def _is_settled(self) -> bool:
+        return not self._edited
 
     def _commit_copies(self) -> None:
         """Commit what was fetched, if nothing of the user's would be committed with it."""

@@ -42,7 +42,7 @@ def parse_size(size: int | str) -> int:
     >>> parse_size("16MB"), parse_size("1.5 GiB"), parse_size("500"), parse_size(7)
     (16000000, 1610612736, 500, 7)
     """
-    if isinstance(size, int) and not isinstance(size, bool):
+    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
         return size
     found = _SIZE.fullmatch(size) if isinstance(size, str) else None
     if found is None or (found[3] and not found[2]):

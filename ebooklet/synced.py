@@ -6,12 +6,14 @@ The floor below :class:`~ebooklet.mapping.EBooklet`: keys and payloads, no seria
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from types import TracebackType
 from typing import Any
 
 from ebooklet.connection import Connection
 from ebooklet.copying import CopyResult
 from ebooklet.edits import Edits
 from ebooklet.format.table import Row
+from ebooklet.keeping import CacheInfo
 from ebooklet.loading import Loader
 from ebooklet.pace import Pace, pace_of
 from ebooklet.payloads import OnError, Payloads, Write
@@ -21,6 +23,7 @@ from ebooklet.progress import Progress
 from ebooklet.publishing import CompactResult, Publisher, PushResult
 from ebooklet.stores.wrappers import Counts
 from ebooklet.sync.contract import OnConflict, PushOptions
+from ebooklet.sync.lease import LockInfo
 from ebooklet.sync.version import RemoteVersion
 from ebooklet.times import microseconds
 
@@ -78,6 +81,20 @@ class SyncedFile(Payloads):
         """Whether this handle deleted its remote: only an explicit `push` publishes again."""
         return self._publisher.detached
 
+    def cache_info(self) -> CacheInfo:
+        """Tell how much was read from the local file and how much was fetched since this handle was opened.
+
+        Returns
+        -------
+        CacheInfo
+            It prints as text.
+        """
+        self._check_open()
+        keeping = self._loader.keeping
+        held = self._local if self._local.writable else self._loader.copies_in
+        counts = (keeping.hits, keeping.misses, keeping.hit_bytes, keeping.miss_bytes)
+        return CacheInfo(self.file_path, self.remote_uri, held.size, len(held), *counts, keeping.validated)
+
     def _pace(self) -> Pace | None:
         return pace_of(self._publisher.place.store.uri)
 
@@ -108,9 +125,33 @@ class SyncedFile(Payloads):
 
     def close(self) -> None:
         """Commit to the local file and close it; changes stay pending there, nothing is sent."""
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             self._publisher.keep_pages()
-        super().close()
+            super().close()
+        finally:
+            self._publisher.release_lease()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._publisher.release_lease()
+
+    # ---- the lease ---------------------------------------------------------------------------------------------
+
+    def lock_info(self) -> LockInfo | None:
+        """Tell who holds the lease on the remote, this handle perhaps; None when nobody does."""
+        self._check_open()
+        return self._publisher.lock_info()
+
+    def break_lock(self) -> LockInfo | None:
+        """End the lease on the remote whoever holds it, and tell who did; see :func:`ebooklet.break_lock`."""
+        self._check_open()
+        return self._publisher.break_lock()
 
     # ---- what is pending ---------------------------------------------------------------------------------------
 
@@ -168,6 +209,7 @@ class SyncedFile(Payloads):
         on_conflict: OnConflict = "raise",
         progress: Progress = None,
         force_push: bool = False,
+        summary: Callable[[], bytes] | None = None,
     ) -> PushResult:
         """Publish everything pending as one commit that others see at once or not at all.
 
@@ -184,8 +226,10 @@ class SyncedFile(Payloads):
         progress
             True for a bar, or a function called with the bytes sent and in all.
         force_push
-        summary: Callable[[], bytes] | None = None,
             Accepted for scripts made for the released package; there is nothing to force here.
+        summary
+            Gives, as JSON of at most 64 kB, what is in the database, for catalogues; only called when there is
+            something to push.
 
         Returns
         -------
@@ -202,13 +246,11 @@ class SyncedFile(Payloads):
         options = PushOptions(
             message=message,
             tag=tag,
-        summary
-            Gives, as JSON of at most 64 kB, what is in the database, for catalogues; only called when there is
-            something to push.
             inline=inline,
             num_groups=num_groups,
             group_bytes=group_bytes,
             on_conflict=on_conflict,
+            summary=summary,
         )
         self._check_writable()
         self.sync()
@@ -225,7 +267,6 @@ class SyncedFile(Payloads):
         self._check_open()
         return self._publisher.plan_compaction(group_bytes)
 
-            summary=summary,
     def compact(self, *, message: str = "", group_bytes: int | None = None, progress: Progress = None) -> CompactResult:
         """Rewrite objects of the remote of which little is in use, or that are small and many, as one commit.
 
@@ -305,6 +346,8 @@ class SyncedFile(Payloads):
             Whether older versions and tags come along.
         overwrite
             Whether a database that is there may be replaced.
+        progress
+            True for a bar, or a function called with the bytes done and in all.
 
         Returns
         -------

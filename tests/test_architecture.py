@@ -31,10 +31,12 @@ FLOORS = {
     "ebooklet": [
         ["__init__"],
         ["opening", "restoring"],
-        ["assembly"],
+        ["lease"],
+        ["assembly", "cache_manager"],
         ["groups", "mapping", "versioned", "synced", "payloads", "changes"],
         ["bringing", "versions", "pinned"],
-        ["publishing", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache"],
+        ["publishing", "copying", "edits", "loading", "survey", "unpublished", "offline", "progress", "cache", "keeping", "fetched"],
+        ["eviction", "validation"],
         ["kept_dialect", "kept_pages", "history", "difference"],
         ["connection", "places", "metering", "description", "configuration", "checking", "aliases"],
         ["sync"],
@@ -44,7 +46,7 @@ FLOORS = {
         ["format"],
         ["estimate", "pace"],
         ["query"],
-        ["uri", "errors", "times", "moments", "sizes", "prices"],
+        ["uri", "errors", "times", "moments", "sizes", "prices", "cache_use"],
     ],
 }
 # The only modules that may import these packages; `None` stands for "nobody".

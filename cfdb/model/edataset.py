@@ -1,6 +1,6 @@
 """What can a dataset do that is in step with a remote?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
@@ -64,6 +64,17 @@ class EDataset(Dataset):
         """Requests and bytes that went to and came from the remote through this handle."""
         return self._store.db.stats
 
+    def cache_info(self) -> Any:
+        """Tell how many chunks came from the local file and how many were fetched, since this handle was opened.
+
+        Returns
+        -------
+        CacheInfo
+            With ``hits``, ``misses``, their bytes, ``from_cache``, ``source``, ``path`` and ``size``; prints as text.
+        """
+        self._structure.check_open()
+        return self._store.db.cache_info()
+
     # changes
 
     def changes(self) -> Changes:
@@ -119,6 +130,7 @@ class EDataset(Dataset):
             message=message,
             tag=tag,
             inline=self._inline_keys(),
+            summary=self._description(),
             on_conflict=on_conflict,
             progress=progress,
             **options,
@@ -130,7 +142,6 @@ class EDataset(Dataset):
         """Move to the newest version of the remote, own changes on top; tell whether there was a newer one.
 
         Raises
-            summary=lambda: describe_for_catalogues(self._labels, self._store),
         ------
         ebooklet.ConflictError
             If own changes stand against it; nothing moved.
@@ -317,6 +328,14 @@ class EDataset(Dataset):
         if kind is not None:
             self._push_on_close = False  # what an exception left behind is never published
         super().__exit__(kind, error, trace)
+
+    def _description(self) -> Callable[[], bytes] | None:
+        """What catalogues are told, as it is now; None when nothing will be pushed."""
+        if not self._store.db.has_pending:
+            return None
+        with self._structure.lock:
+            described = describe_for_catalogues(self._labels, self._store)
+        return lambda: described
 
     def _inline_keys(self) -> list[str]:
         """Keys whose values should come with the root object: structure, attributes, then coordinates, small first."""

@@ -224,6 +224,11 @@ class Reader(Handle):
         self._check_open()
         return self._table().totals(prefix)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file, or of the memory it takes."""
+        return self._device.size()
+
     def room(self) -> tuple[int, int]:
         """Give the size of the file, and about what it would be if it were compacted; a look at each row."""
         header, pages = self._commit.header, self._commit.table.pages

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ebooklet.sizes import byte_size, duration_text, parse_duration, parse_rate, parse_size
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-5MB", "5 XB", "five", "5MB/s", None, True, 2.5, "iB", "3i"])
+@pytest.mark.parametrize("text", ["", "MB", "-5MB", "5 XB", "five", "5MB/s", None, True, -1, 2.5, "iB", "3i"])
 def test_what_is_no_size_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)  # type: ignore[arg-type]
