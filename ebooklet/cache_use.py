@@ -1,7 +1,7 @@
 """Is a file of a cache folder in use?
 
-Whoever opens one holds a shared lock on a small file beside it (``<name>-use``), as readers of the file itself take no
-lock; whoever wants to delete the file needs that lock for itself alone.
+Whoever opens one holds a shared lock on a small file beside it (``.<name>-use``), as readers of the file itself take no
+lock; whoever wants to delete the file needs that lock for itself alone. The last one removes the small file.
 """
 
 import contextlib
@@ -14,8 +14,6 @@ from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
-
-SUFFIX = "-use"
 
 
 class CacheUse:
@@ -36,6 +34,8 @@ class CacheUse:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pid = os.getpid()
         self._file: int | None = None
         with contextlib.suppress(
             OSError
@@ -46,9 +46,14 @@ class CacheUse:
 
     def release(self) -> None:
         """Say that it is not used any more."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._file is None:
+            return
+        if self._pid == os.getpid():  # a forked process has the parent's very lock
+            with contextlib.suppress(OSError):  # where others use it too the small file stays
+                _lock(self._file, shared=False)
+                os.unlink(_place(self._path))
+        os.close(self._file)
+        self._file = None
 
     def __del__(self) -> None:
         self.release()
@@ -71,7 +76,7 @@ def alone(path: Path) -> Iterator[bool]:
 
 
 def _place(path: Path) -> Path:
-    return path.with_name(path.name + SUFFIX)
+    return path.with_name(f".{path.name}-use")
 
 
 def _locked(path: Path, *, shared: bool) -> int:

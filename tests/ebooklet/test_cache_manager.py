@@ -93,7 +93,7 @@ def test_what_is_old_is_deleted(filled: CacheManager, remotes: list[str]) -> Non
     assert names(done.deleted) == names(planned.deleted) == ["db0.blt", "db1.blt"]
     assert done.freed == planned.freed == before[remotes[0]] + before[remotes[1]]
     assert names(filled.info()) == ["db2.blt"]
-    assert len(list(filled.folder.glob("*-use"))) == 1, "nothing is left of those"
+    assert len(list(filled.folder.iterdir())) == 1, "nothing is left of those"
     with ebooklet.open(remotes[0], cache=filled) as db:
         assert len(db["t/3"]) == SIZE, "it is fetched again"
 
@@ -269,3 +269,21 @@ def test_a_temporary_cache_is_gone_when_the_program(how: str, tmp_path: Path, re
 def test_limits_that_are_none_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"is not a|needs room"):
         CacheManager(tmp_path, **options)
+
+
+def test_a_forked_process_gives_nothing_free(filled: CacheManager, remotes: list[str]) -> None:
+    code = (
+        "import os, sys, ebooklet, gc\n"
+        "db = ebooklet.open(sys.argv[1], cache=sys.argv[2])\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    db = None\n"
+        "    gc.collect()\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "print(len(ebooklet.CacheManager(sys.argv[2]).clean(max_age=0).kept))\n"
+        "db.close()\n"
+    )
+    arguments = [sys.executable, "-W", "ignore", "-c", code, remotes[0], str(filled.folder)]
+    found = subprocess.run(arguments, capture_output=True, text=True)
+    assert found.stdout == "1\n", found.stderr
