@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ebooklet.publishing import PushResult
     from ebooklet.restoring import RestoreResult, restore
     from ebooklet.stores.ledger import Budget, RequestStats, budget
+    from ebooklet.sync.delete import DeleteResult
     from ebooklet.sync.lease import LockInfo
 
     # names of the released package
@@ -91,6 +92,7 @@ _HOMES = {
     "CorruptFileError": "ebooklet.errors:CorruptFileError",
     "CorruptValueError": "ebooklet.errors:CorruptValueError",
     "CredentialsExpiredError": "ebooklet.errors:CredentialsExpiredError",
+    "DeleteResult": "ebooklet.sync.delete:DeleteResult",
     "EBooklet": "ebooklet.mapping:EBooklet",
     "EBookletError": "ebooklet.errors:EBookletError",
     "EVariableLengthValue": "ebooklet.mapping:EBooklet",
@@ -167,6 +169,7 @@ __all__ = [
     "CorruptFileError",
     "CorruptValueError",
     "CredentialsExpiredError",
+    "DeleteResult",
     "EBooklet",
     "EBookletError",
     "EVariableLengthValue",

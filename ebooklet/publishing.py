@@ -20,7 +20,7 @@ from ebooklet.progress import Progress, reporting
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import OnConflict, PushOptions
-from ebooklet.sync.delete import delete_database
+from ebooklet.sync.delete import DeleteResult, delete_database
 from ebooklet.sync.lease import Lease, LeaseObject, LockInfo, break_lease
 from ebooklet.sync.moving import Pending, move
 from ebooklet.sync.push import push
@@ -359,7 +359,11 @@ class Publisher:
         self._follow(self.base)
         return dropped
 
-    def delete(self) -> int:
+    def deletion(self) -> DeleteResult:
+        """Tell what `delete` would delete."""
+        return delete_database(self.place.store, self.place.key, self.base, dry_run=True)
+
+    def delete(self) -> DeleteResult:
         """Delete the remote; what is in the local file becomes pending, to be published again when asked."""
         self.verify_lease()
         copies, lost = self._loader.copies()
@@ -371,12 +375,12 @@ class Publisher:
         metadata = self._edits.metadata
         if metadata is None and self.base is not None and not self._edits.replaces:
             metadata = self.base.snapshot.metadata or None
-        number = delete_database(self.place.store, self.place.key, self.base)
+        result = delete_database(self.place.store, self.place.key, self.base)
         self._edits.detach(copies, metadata)
         self._follow(None)
         self.detached = True
-        log.info("deleted %s: %d objects", self.place.uri, number)
-        return number
+        log.info("%s", result)
+        return result
 
     def copy(
         self, remote_conn: object, history: bool = False, overwrite: bool = False, progress: Progress = None

@@ -23,6 +23,7 @@ from ebooklet.progress import Progress
 from ebooklet.publishing import CompactResult, Publisher, PushResult
 from ebooklet.stores.wrappers import Counts
 from ebooklet.sync.contract import OnConflict, PushOptions
+from ebooklet.sync.delete import DeleteResult
 from ebooklet.sync.lease import LockInfo
 from ebooklet.sync.version import RemoteVersion
 from ebooklet.times import microseconds
@@ -316,20 +317,30 @@ class SyncedFile(Payloads):
         self.sync()
         return self._publisher.discard(keys)
 
-    def delete_remote(self, *, load: bool = True) -> None:
+    def delete_remote(self, *, load: bool = True, dry_run: bool = False) -> DeleteResult:
         """Delete the remote database; what is in the local file stays and becomes pending again.
 
         Parameters
         ----------
         load
             Whether to fetch first what is not here, so that the local file holds everything. Without, it is lost.
+        dry_run
+            Whether only to tell what would be deleted.
+
+        Returns
+        -------
+        DeleteResult
+            The objects with their sizes; prints as a list.
         """
+        if dry_run:
+            self._check_open()
+            return self._publisher.deletion()
         self._check_writable()
         self.sync()
         if load:
             for failure in self.load().values():
                 raise failure
-        self._publisher.delete()
+        return self._publisher.delete()
 
     def copy_remote(
         self, remote_conn: object, history: bool = False, overwrite: bool = False, *, progress: Progress = None

@@ -201,16 +201,24 @@ class EDataset(Dataset):
 
     # the remote as a whole
 
-    def delete_remote(self, *, load: bool = True) -> None:
+    def delete_remote(self, *, load: bool = True, dry_run: bool = False) -> Any:
         """Delete the remote; the local file stays, and only an explicit `push` would publish it again.
 
         Parameters
         ----------
         load : bool
             Whether to fetch first what is not here, so that the local file is whole. Without, those chunks are lost.
+        dry_run : bool
+            Whether only to tell what would be deleted.
+
+        Returns
+        -------
+        DeleteResult
+            The objects with their sizes; prints as a list.
         """
-        self.sync()
-        self._store.db.delete_remote(load=load)
+        if not dry_run:
+            self.sync()
+        return self._store.db.delete_remote(load=load, dry_run=dry_run)
 
     def copy_remote(
         self, remote_conn: Any, history: bool = False, overwrite: bool = False, *, progress: Any = None

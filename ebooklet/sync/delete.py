@@ -1,15 +1,69 @@
 """How does a remote database disappear without leaving anything behind?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from ebooklet.errors import StoreError, UUIDMismatchError
 from ebooklet.format.names import check_database_key, objects_prefix
+from ebooklet.sizes import byte_size
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
 from ebooklet.sync.version import RemoteVersion, find_version
 
+SHOWN = 20
 
-def delete_database(store: ObjectStore, key: str, known: RemoteVersion | None = None) -> int:
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What was deleted, or would be; true when there was something.
+
+    Attributes
+    ----------
+    uri : str
+        The database.
+    objects : tuple of (str, int)
+        Key and bytes of each object, its root first.
+    dry_run : bool
+        Whether nothing was deleted.
+    """
+
+    uri: str
+    objects: tuple[tuple[str, int], ...] = ()
+    dry_run: bool = False
+
+    @property
+    def n_objects(self) -> int:
+        """Number of objects, the root included."""
+        return len(self.objects)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them."""
+        return sum(size for _, size in self.objects)
+
+    @property
+    def ok(self) -> bool:
+        """Always: what cannot be deleted is an error."""
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self.objects)
+
+    def __str__(self) -> str:
+        verb = "would delete" if self.dry_run else "deleted"
+        if not self.objects:
+            return f"there is nothing at {self.uri}"
+        lines = [f"{verb} {self.uri}: {self.n_objects} objects, {byte_size(self.nbytes)}"]
+        if self.dry_run:
+            lines += [f"  {byte_size(size):>8}  {key}" for key, size in self.objects[:SHOWN]]
+            left = self.objects[SHOWN:]
+            lines += [f"  {byte_size(sum(size for _, size in left)):>8}  in {len(left)} more"] if left else []
+        return "\n".join(lines)
+
+
+def delete_database(
+    store: ObjectStore, key: str, known: RemoteVersion | None = None, *, dry_run: bool = False
+) -> DeleteResult:
     """Delete a database: its root first, so that nobody opens what is half gone, then all its objects.
 
     One listing tells root and objects, and by the root's ETag whether it is still the one that is known; only if it is
@@ -21,11 +75,13 @@ def delete_database(store: ObjectStore, key: str, known: RemoteVersion | None = 
         Where the database is.
     known : RemoteVersion, optional
         A version of it, if one is known; otherwise the root is read first.
+    dry_run : bool
+        Whether only to tell what would go.
 
     Returns
     -------
-    int
-        Number of objects deleted, the root included; 0 if there was none.
+    DeleteResult
+        False if there was nothing.
 
     Raises
     ------
@@ -35,12 +91,11 @@ def delete_database(store: ObjectStore, key: str, known: RemoteVersion | None = 
         If some objects could not be deleted; trying again goes on with them.
     """
     check_database_key(key)
+    place = f"{store.uri}/{key}"
     version = known or find_version(store, key)
     if version is None:
-        return 0
-    root, names = _listed(store, key, version.uuid)
-    if root is None and known is not None:
-        return _delete_all(store, key, version.uuid, names)
+        return DeleteResult(place, dry_run=dry_run)
+    root, objects = _listed(store, key, version.uuid)
     if root is not None and root.etag != version.etag:
         now = find_version(store, key)
         if now is not None and now.uuid != version.uuid:
@@ -48,8 +103,14 @@ def delete_database(store: ObjectStore, key: str, known: RemoteVersion | None = 
                 f"{now.place} is another database now: {now.uuid}, it was {version.uuid}; nothing was deleted. Open it "
                 "anew to delete it"
             )
-    store.delete(key)
-    return 1 + _delete_all(store, key, version.uuid, names)
+    if root is None and known is None:
+        root = ObjectMeta(key, len(version.cached.body), version.etag, None)  # a listing that is behind
+    found = objects if root is None else [root, *objects]
+    if not dry_run:
+        if root is not None:
+            store.delete(key)
+        _delete_all(store, key, version.uuid, [meta.key for meta in objects])
+    return DeleteResult(place, tuple((meta.key, meta.size) for meta in found), dry_run)
 
 
 def delete_objects(store: ObjectStore, key: str, uuid: UUID) -> int:
@@ -57,18 +118,18 @@ def delete_objects(store: ObjectStore, key: str, uuid: UUID) -> int:
     return _delete_all(store, key, uuid, [meta.key for meta in store.list(objects_prefix(key, uuid))])
 
 
-def _listed(store: ObjectStore, key: str, uuid: UUID) -> tuple[ObjectMeta | None, list[str]]:
+def _listed(store: ObjectStore, key: str, uuid: UUID) -> tuple[ObjectMeta | None, list[ObjectMeta]]:
     """Find root and objects of a database: neighbours in the order of their keys."""
     prefix = objects_prefix(key, uuid)
-    root, names = None, []
+    root, objects = None, []
     for meta in store.list(key):
         if meta.key == key:
             root = meta
         elif meta.key.startswith(prefix):
-            names.append(meta.key)
+            objects.append(meta)
         elif meta.key.encode() > prefix.encode():
             break
-    return root, names
+    return root, objects
 
 
 def _delete_all(store: ObjectStore, key: str, uuid: UUID, names: Sequence[str]) -> int:

@@ -80,7 +80,7 @@ def test_every_workload_stays_within_its_requests(store: CountingStore, count: i
     assert contents(copied) == made
     store.reset()
 
-    assert delete_database(store, KEY, editor.version) == packs + 2
+    assert delete_database(store, KEY, editor.version).n_objects == packs + 2
     assert store.counts.total == 1 + 2 * -(-packs // 1000)
     assert list(store.list(KEY)) == []
 
@@ -211,7 +211,7 @@ def test_deleting_thousands_of_objects_takes_two_requests_for_each_thousand(stor
     store.put(f"{KEY}.bak", b"a neighbour")
     store.put(f"{KEY}.objects/other/x", b"of a database that was here before")
     store.reset()
-    assert delete_database(store, KEY, writer.version) == objects
+    assert delete_database(store, KEY, writer.version).n_objects == objects
     assert store.counts.total == 1 + 2 * 3
     assert [meta.key for meta in store.list("")] == [f"{KEY}.bak", f"{KEY}.objects/other/x"]
 
@@ -230,7 +230,7 @@ def test_deleting_looks_whose_database_it_is_now(store: CountingStore) -> None:
         delete_database(store, KEY, late.version)
     assert store.get(KEY).body == body
     store.put(KEY, writer.version.cached.body)  # type: ignore[union-attr]
-    assert delete_database(store, KEY, late.version) == 3, "a later version of the same database"
+    assert delete_database(store, KEY, late.version).n_objects == 3, "a later version of the same database"
     assert contents(copied) == made
 
 
