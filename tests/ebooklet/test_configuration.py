@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,8 @@ class TestFiles:
         (tmp_path / name).write_text('a: b\n"access_key" = : ["hush', encoding="utf-8")
         with pytest.raises(ValueError, match=f"{name} cannot be read as") as caught:
             S3Connection.from_config(tmp_path / name)
-        assert "hush" not in str(caught.value)
-        assert caught.value.__suppress_context__
+        assert "hush" not in "".join(traceback.format_exception(caught.value))
+        assert caught.value.__cause__ is None  # it would hold the whole text
 
     def test_a_missing_file_or_one_of_another_kind_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"no configuration file .*c\.toml; CFDB_CONFIG may name"):

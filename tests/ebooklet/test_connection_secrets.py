@@ -94,7 +94,15 @@ def test_it_appears_nowhere(
     conn = make(web.url, tmp_path)
     object.__setattr__(conn._is.access, "transport", transport)
     store = conn.store(writable=True)
-    shown = [repr(conn), str(conn), conn.uri, repr(vars(conn)), repr(store), json.dumps(conn.to_dict())]
+    shown = [
+        repr(conn),
+        str(conn),
+        conn.uri,
+        repr(vars(conn)),
+        repr(store),
+        repr(vars(store)),
+        json.dumps(conn.to_dict()),
+    ]
     shown += [conn.dumps().decode(), repr(conn.access), repr(conn._is), repr(copy.deepcopy(conn))]
     for reply in REFUSALS:
         web.answer = lambda _, reply=reply: reply
