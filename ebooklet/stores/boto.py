@@ -332,8 +332,8 @@ def _answer_of(error: Any) -> Answer:
     said = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(said.get("Code", ""))
-    kept = str(said.get("StorageClass", ""))
-    return Answer(status, "" if code.isdigit() else code, str(said.get("Message", "")), kept)
+    kept = str(said.get("StorageClass") or "")
+    return Answer(status, "" if code.isdigit() else code, str(said.get("Message") or ""), kept)
 
 
 def _wait_of(error: Any) -> float:

@@ -5,11 +5,13 @@ dropped, so that nothing is paid for that nobody can see.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from hashlib import md5
+from threading import Event, Semaphore
 from typing import Protocol, TypeVar
 
 from ebooklet.errors import EBookletError, GroupTooLargeError, ObjectNotFoundError, StoreError
@@ -25,6 +27,8 @@ LARGEST_OBJECT = 5 << 40
 #: The most that one PUT, or one copy, takes.
 LARGEST_PUT = 5 << 30
 PART_OF_COPY = 256 << 20
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 logger = logging.getLogger("ebooklet.stores")
 
@@ -46,17 +50,17 @@ class Upload:
         Who sends the requests.
     persist : callable
         Repeats those that fail and may be repeated.
-    crew : Executor
-        Threads for the parts.
+    slots : Semaphore
+        One for each part that may be in memory and on its way, whatever object it is of.
     threads : int
-        Parts that are in memory at the same time.
+        The most of them for this object.
     key, place : str
         Name of the object, and how messages show it.
     """
 
     transport: Callable[[], Transport]
     persist: Persist
-    crew: Executor
+    slots: Semaphore
     threads: int
     key: str
     place: str
@@ -100,27 +104,40 @@ class Upload:
             raise
 
     def _send(self, parts: Iterator[Callable[[], str]]) -> Sequence[str]:
-        """Send parts, a few at a time; the first failure ends it."""
+        """Send parts; the first failure ends it, when those on their way have arrived.
+
+        A part that arrived after its upload was dropped would stay.
+        """
         found: list[Future[str]] = []
-        flying: set[Future[str]] = set()
-        try:
-            while True:
-                for part in islice(parts, self.threads - len(flying)):
-                    found.append(self.crew.submit(part))
-                    flying.add(found[-1])
-                if not flying:
-                    return [future.result() for future in found]
-                done, flying = wait(flying, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        finally:
-            for future in flying:
-                future.cancel()
-            wait(flying)  # a part that arrives after the upload was dropped would stay
+        failed = Event()
+
+        def work(part: Callable[[], str]) -> str:
+            try:
+                return part()
+            except BaseException:
+                failed.set()
+                raise
+            finally:
+                self.slots.release()
+
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="ebooklet-part") as crew:
+            while not failed.is_set():
+                self.slots.acquire()
+                try:
+                    part = next(parts)
+                except StopIteration:
+                    self.slots.release()
+                    break
+                except BaseException:
+                    self.slots.release()
+                    raise
+                found.append(crew.submit(work, part))
+        return [future.result() for future in found]
 
     def _complete(self, upload: str, etags: Sequence[str], size: int) -> Headers:
         try:
-            return self.persist(lambda: self.transport().complete_upload(self.key, upload, etags))
+            headers = self.persist(lambda: self.transport().complete_upload(self.key, upload, etags))
+            return headers if headers.get("etag") else {**headers, "etag": etag_of_parts(etags)}
         except ObjectNotFoundError:
             # An earlier attempt whose answer was lost may have completed it.
             headers = self.persist(lambda: self.transport().head(self.key))
@@ -136,6 +153,20 @@ class Upload:
             return
         except EBookletError as error:
             logger.warning("%s: the parts of an upload that failed could not be dropped: %s", self.place, error)
+
+
+def etag_of_parts(etags: Sequence[str]) -> str:
+    """What S3 makes the ETag of an object from those of its parts; some servers do not tell. Empty if it is not known.
+
+    Examples
+    --------
+    >>> etag_of_parts(['"d41d8cd98f00b204e9800998ecf8427e"'])
+    '59adb24ef3cdbe0297f05b395827453f-1'
+    """
+    bare = [bare_etag(etag) for etag in etags]
+    if not all(map(_MD5.fullmatch, bare)):
+        return ""
+    return f"{md5(bytes.fromhex(''.join(bare)), usedforsecurity=False).hexdigest()}-{len(bare)}"
 
 
 def part_length(size: int, chunksize: int, place: str) -> int:
@@ -157,7 +188,7 @@ def part_length(size: int, chunksize: int, place: str) -> int:
         )
     mib = 1 << 20
     needed = -(-size // MOST_PARTS)
-    return max(chunksize, -(-needed // mib) * mib)
+    return max(chunksize, -(-needed // mib) * mib if needed > chunksize else 0)
 
 
 def cut(body: Body, length: int) -> Iterator[bytes]:

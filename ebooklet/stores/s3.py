@@ -4,8 +4,8 @@ Requests are sent by a `Transport`, each once; what is repeated, and what a cond
 is decided here.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
@@ -90,7 +90,7 @@ class S3Store:
         self._budget = RetryBudget()
         self.largest_copy = LARGEST_PUT
         self._transports: PerProcess[Transport] = PerProcess(self._new_transport)
-        self._crews: PerProcess[ThreadPoolExecutor] = PerProcess(self._new_crew)
+        self._slots = PerProcess(lambda: threading.Semaphore(access.threads))
 
     def __repr__(self) -> str:
         return f"S3Store({self._place('')!r})"
@@ -113,9 +113,6 @@ class S3Store:
         made = self._transports.take()
         if made is not None:
             made.close()
-        crew = self._crews.take()
-        if crew is not None:
-            crew.shutdown()
 
     # ------------------------------------------------------------------ reading
 
@@ -225,7 +222,7 @@ class S3Store:
             return None
 
     def _upload(self, key: str) -> Upload:
-        return Upload(self._transport, self._persist, self._crews.get(), self.access.threads, key, self._place(key))
+        return Upload(self._transport, self._persist, self._slots.get(), self.access.threads, key, self._place(key))
 
     def _create_bucket(self) -> None:
         with suppress(PreconditionFailedError):  # somebody else was faster
@@ -424,9 +421,6 @@ class S3Store:
             return BotoTransport(self.access, self._credentials, self._place, self.dialect.heed, self.ledger)
         settings = settings_for(self.access, self._credentials)
         return PooledTransport(self.access, settings, self._place, self.dialect.heed, self.ledger)
-
-    def _new_crew(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.access.threads, thread_name_prefix="ebooklet-part")
 
 
 def _is_special(bucket: str) -> bool:

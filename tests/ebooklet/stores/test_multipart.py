@@ -2,7 +2,10 @@
 
 import re
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import md5
 from typing import Any
 
 import pytest
@@ -21,7 +24,7 @@ from ebooklet.stores import multipart, s3
 from ebooklet.stores.access import S3Access
 from ebooklet.stores.ledger import budget
 from ebooklet.stores.multipart import MOST_PARTS, cut, part_length
-from ebooklet.stores.protocol import CREATE, Update
+from ebooklet.stores.protocol import CREATE, Streamed, Update
 from ebooklet.stores.s3 import S3Store
 from tests.ebooklet.stores.scripted_fixtures import Stores, nothing_configured, stores, web
 from tests.ebooklet.stores.test_s3 import TRANSPORTS, s3_store
@@ -268,20 +271,54 @@ class TestSizes:
         assert all(0 < len(piece) <= length for piece in pieces)
 
 
-def test_only_the_parts_in_flight_are_copied_in_memory(web: Scripted, stores: Stores) -> None:
-    import tracemalloc
+class Sink:
+    """Takes parts and forgets them."""
 
-    answering(web, part=Reply(403))
-    body = [bytes(20 * MIB), bytes(20 * MIB)]
-    store = stores(web.url, threads=1, **IN_PARTS)
+    def create_upload(self, key: str) -> str:
+        return "u"
+
+    def upload_part(self, key: str, upload: str, number: int, data: bytes) -> str:
+        return md5(data).hexdigest()
+
+    def complete_upload(self, key: str, upload: str, etags: list[str]) -> dict[str, str]:
+        return {"etag": ""}
+
+
+def test_only_the_parts_in_flight_are_in_memory() -> None:
+    sink: Any = Sink()
+    body = Streamed(100 * MIB, lambda: (bytes(MIB) for _ in range(100)))
+    upload = multipart.Upload(lambda: sink, lambda request: request(), threading.Semaphore(2), 2, "x", "x")
     tracemalloc.start()
     try:
-        with pytest.raises(AccessDeniedError):
-            store.put("x", body)
+        headers = upload.put(body, body.nbytes, 5 * MIB)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 25 * MIB
+    assert headers["etag"].endswith("-20")
+    assert peak < (2 + 2) * 5 * MIB + 2 * MIB  # two on their way, one that is cut, and its copy
+
+
+def test_objects_that_are_written_at_the_same_time_share_the_threads() -> None:
+    lock, now, most = threading.Lock(), 0, 0
+    sink: Any = Sink()
+
+    def part(key: str, upload: str, number: int, data: bytes) -> str:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        threading.Event().wait(0.005)
+        with lock:
+            now -= 1
+        return md5(data).hexdigest()
+
+    sink.upload_part = part
+    slots = threading.Semaphore(3)
+    uploads = [multipart.Upload(lambda: sink, lambda request: request(), slots, 3, str(n), "x") for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda upload: upload.put(bytes(8000), 8000, 1000)["etag"], uploads))
+    assert set(found) == {found[0]}
+    assert most == 3
 
 
 def test_options_are_checked() -> None:
