@@ -143,9 +143,11 @@ class BotoTransport:
             Refusal(fault["Key"], fault.get("Code", ""), fault.get("Message", "")) for fault in reply.get("Errors", ())
         ]
 
-    def list(self, prefix: str, size: int, token: str) -> Page:
-        """Up to `size` objects whose key begins with `prefix`, from `token` on."""
+    def list(self, prefix: str, size: int, token: str, delimiter: str = "") -> Page:
+        """Up to `size` objects whose key begins with `prefix`, from `token` on; of those with a delimiter, folders."""
         request: Reply = self._to_bucket | {"Prefix": prefix, "MaxKeys": size}
+        if delimiter:
+            request["Delimiter"] = delimiter
         if token:
             request["ContinuationToken"] = token
         reply = self._translated("list", prefix, lambda r: _read(r, self._client.list_objects_v2(**request)))
@@ -161,7 +163,8 @@ class BotoTransport:
             )
             for found in reply.get("Contents", ())
         ]
-        return Page(entries, bool(reply.get("IsTruncated")), reply.get("NextContinuationToken", ""))
+        folders = [found["Prefix"] for found in reply.get("CommonPrefixes", ())]
+        return Page(entries, bool(reply.get("IsTruncated")), reply.get("NextContinuationToken", ""), folders)
 
     def create_bucket(self) -> None:
         """Make the bucket of this transport."""

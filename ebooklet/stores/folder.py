@@ -40,6 +40,7 @@ from ebooklet.stores.protocol import (
     ObjectStore,
     PutMode,
     Update,
+    name_of,
     pieces_of,
 )
 from ebooklet.uri import is_windows_path
@@ -136,6 +137,26 @@ class FolderStore:
                 and path.relative_to(self.folder).parts[0] != CONTROL_FOLDER
             ]
         yield from sorted(found, key=lambda meta: meta.key.encode())
+
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """The objects of one folder, and its folders; a folder counts although nothing may lie in it."""
+        above = prefix.rpartition("/")[0]
+        place = self.folder / (path_of_key(above) if above else Path())
+        now = datetime.now(UTC)
+        found: list[ObjectMeta | str] = []
+        with self._translated(prefix), suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+            for entry in entries:
+                key = key_of_path((place / entry.name).relative_to(self.folder))
+                if place == self.folder and entry.name == CONTROL_FOLDER:
+                    continue
+                if entry.is_dir():
+                    found.append(f"{key}/")
+                else:
+                    with suppress(FileNotFoundError):
+                        found.append(_meta(key, entry.stat(), "", now))
+        yield from sorted(
+            (one for one in found if name_of(one).startswith(prefix)), key=lambda one: name_of(one).encode()
+        )
 
     # ------------------------------------------------------------------ writing
 

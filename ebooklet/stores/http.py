@@ -155,6 +155,10 @@ class HttpStore:
         """Refuse: web servers do not list."""
         raise UnsupportedOperationError(f"{self.uri}: a web server does not list objects; use S3Connection")
 
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """Refuse, as `list` does."""
+        return self.list(prefix)
+
     def _described(self, key: str, reply: "BaseHTTPResponse") -> ObjectMeta:
         size = _length(reply)
         if reply.status in HEAD_REFUSED or size is None:

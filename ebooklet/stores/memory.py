@@ -15,7 +15,18 @@ from ebooklet.errors import (
 )
 from ebooklet.format.checksum import digest
 from ebooklet.stores.dialect import Dialect
-from ebooklet.stores.protocol import OVERWRITE, Body, Create, Object, ObjectMeta, ObjectStore, PutMode, Update, joined
+from ebooklet.stores.protocol import (
+    OVERWRITE,
+    Body,
+    Create,
+    Object,
+    ObjectMeta,
+    ObjectStore,
+    PutMode,
+    Update,
+    folded,
+    joined,
+)
 
 
 class MemoryStore:
@@ -114,6 +125,10 @@ class MemoryStore:
         now = datetime.now(UTC)
         for meta in sorted(found, key=lambda meta: meta.key.encode()):
             yield replace(meta, server_date=now)
+
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """The objects of one folder, and its folders."""
+        return folded(self.list(prefix), prefix)
 
     def _find(self, key: str) -> Object:
         with self._lock:

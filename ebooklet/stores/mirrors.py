@@ -75,6 +75,10 @@ class MirrorStore:
         """What the first mirror lists."""
         return self.mirrors[0].list(prefix)
 
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """What the first mirror lists."""
+        return self.mirrors[0].list_folder(prefix)
+
     def _ask(self, request: Callable[[ObjectStore], T]) -> T:
         first, failed = self._first, []
         for step in range(len(self.mirrors)):

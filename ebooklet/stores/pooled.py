@@ -190,9 +190,11 @@ class PooledTransport:
 
         return self._exchange("delete_many", "POST", None, read, headers, query=[("delete", "")], body=body)
 
-    def list(self, prefix: str, size: int, token: str) -> Page:
-        """Up to `size` objects whose key begins with `prefix`, from `token` on."""
+    def list(self, prefix: str, size: int, token: str, delimiter: str = "") -> Page:
+        """Up to `size` objects whose key begins with `prefix`, from `token` on; of those with a delimiter, folders."""
         query = [("list-type", "2"), ("prefix", prefix), ("max-keys", str(size)), ("encoding-type", "url")]
+        if delimiter:
+            query.append(("delimiter", delimiter))
         if token:
             query.append(("continuation-token", token))
 

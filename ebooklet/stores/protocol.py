@@ -170,6 +170,21 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """All objects whose key begins with `prefix`, ordered by the UTF-8 bytes of their keys."""
 
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """The objects of one folder, and its folders, without looking into them.
+
+        Parameters
+        ----------
+        prefix : str
+            Empty, or the folder with '/' at its end.
+
+        Returns
+        -------
+        iterator of ObjectMeta and str
+            Objects whose key has no '/' after the prefix; of all others the key up to that '/', once. Ordered by their
+            UTF-8 bytes.
+        """
+
 
 def joined(body: Body) -> bytes:
     """One bytes object from a body in one or several parts.
@@ -209,3 +224,27 @@ def nbytes_of(body: Body) -> int:
         return body.nbytes
     parts = [body] if isinstance(body, bytes | bytearray | memoryview) else body
     return sum(memoryview(part).nbytes for part in parts)
+
+
+def folded(listed: Iterable[ObjectMeta], prefix: str) -> Iterator[ObjectMeta | str]:
+    """What `list_folder` gives, from all objects below the prefix in their order.
+
+    Examples
+    --------
+    >>> objects = [ObjectMeta(key, 1, "", None) for key in ["a/1", "a/b/2", "a/b/3", "a/c"]]
+    >>> [one if isinstance(one, str) else one.key for one in folded(objects, "a/")]
+    ['a/1', 'a/b/', 'a/c']
+    """
+    last = None
+    for meta in listed:
+        name, slash, _ = meta.key[len(prefix) :].partition("/")
+        if not slash:
+            yield meta
+        elif name != last:
+            last = name
+            yield f"{prefix}{name}/"
+
+
+def name_of(listed: ObjectMeta | str) -> str:
+    """The key of what `list_folder` gives."""
+    return listed if isinstance(listed, str) else listed.key

@@ -79,7 +79,8 @@ def listing(root: "Element", now: datetime | None) -> Page:
         raise NotXMLError(f"a {root.tag} instead of a ListBucketResult")
     encoded = _text(root, "EncodingType") == "url"
     entries = tuple(_entry(found, encoded, now) for found in root.findall("Contents"))
-    return Page(entries, _text(root, "IsTruncated") == "true", _text(root, "NextContinuationToken"))
+    folders = tuple(_decoded(_text(found, "Prefix"), encoded) for found in root.findall("CommonPrefixes"))
+    return Page(entries, _text(root, "IsTruncated") == "true", _text(root, "NextContinuationToken"), folders)
 
 
 def refusals(root: "Element") -> Iterator[Refusal]:
@@ -161,7 +162,11 @@ def _entry(found: "Element", encoded: bool, now: datetime | None) -> ObjectMeta:
         raise NotXMLError("an entry of a listing without a length")
     written = time if time.tzinfo else time.replace(tzinfo=UTC)
     etag, kind = bare_etag(_text(found, "ETag")), _text(found, "StorageClass")
-    return ObjectMeta(unquote_plus(key) if encoded else key, size, etag, written, now, kind)
+    return ObjectMeta(_decoded(key, encoded), size, etag, written, now, kind)
+
+
+def _decoded(key: str, encoded: bool) -> str:
+    return unquote_plus(key) if encoded else key
 
 
 def _text(element: "Element", name: str) -> str:

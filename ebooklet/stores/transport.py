@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from ebooklet.errors import StoreError
 from ebooklet.stores.body import Read
-from ebooklet.stores.protocol import ObjectMeta
+from ebooklet.stores.protocol import ObjectMeta, name_of
 from ebooklet.stores.translate import Answer, error_of
 
 T = TypeVar("T")
@@ -48,11 +48,16 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a listing; `truncated` with the token to ask for the next one."""
+    """A part of a listing, with the folders that were not looked into; `truncated` with the token for the next one."""
 
     entries: Sequence[ObjectMeta]
     truncated: bool = False
     token: str = ""
+    folders: Sequence[str] = ()
+
+    def in_order(self) -> list[ObjectMeta | str]:
+        """Objects and folders by the bytes of their keys."""
+        return sorted((*self.entries, *self.folders), key=lambda one: name_of(one).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,8 @@ class Transport(Protocol):
     def delete_many(self, keys: Sequence[str]) -> Sequence[Refusal]:
         """Delete up to a thousand objects."""
 
-    def list(self, prefix: str, size: int, token: str) -> Page:
-        """Up to `size` objects whose key begins with `prefix`, from `token` on."""
+    def list(self, prefix: str, size: int, token: str, delimiter: str = "") -> Page:
+        """Up to `size` objects whose key begins with `prefix`, from `token` on; of those with a delimiter, folders."""
 
     def create_bucket(self) -> None:
         """Make the bucket."""

@@ -87,8 +87,14 @@ class StoreWrapper:
 
     def list(self, prefix: str) -> Iterator[ObjectMeta]:
         """All objects whose key begins with `prefix`, a request for every thousand."""
-        found = self.inner.list(prefix)
-        following: list[ObjectMeta] = []
+        return self._paged(prefix, self.inner.list(prefix))
+
+    def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """The objects of one folder, and its folders, a request for every thousand."""
+        return self._paged(prefix, self.inner.list_folder(prefix))
+
+    def _paged(self, prefix: str, found: Iterator[T]) -> Iterator[T]:
+        following: list[T] = []
         while True:
             page = self._call("list", prefix, partial(_page, found, following))
             yield from page
@@ -103,7 +109,7 @@ class StoreWrapper:
         return thunk()
 
 
-def _page(found: Iterator[ObjectMeta], begun: list[ObjectMeta]) -> list[ObjectMeta]:
+def _page(found: Iterator[T], begun: list[T]) -> list[T]:
     return begun + list(islice(found, LIST_PER_REQUEST - len(begun)))
 
 

@@ -20,7 +20,7 @@ from ebooklet.errors import (
     UncertainOutcomeError,
 )
 from ebooklet.stores.probe import probe_conditional_put
-from ebooklet.stores.protocol import CREATE, ObjectMeta, ObjectStore, Update
+from ebooklet.stores.protocol import CREATE, ObjectMeta, ObjectStore, Update, name_of
 
 Seed = Callable[[str, bytes], None]
 
@@ -206,6 +206,19 @@ class ObjectStoreKit(ReadOnlyObjectStoreKit):
         assert all(meta.last_modified is not None and meta.server_date is not None for meta in found)
         assert [meta.key for meta in store.list("p/00")] == [f"p/{n:03}" for n in range(10)]
         assert list(store.list("nothing")) == []
+
+    def test_a_folder_is_listed_without_looking_into_its_folders(self, store: ObjectStore) -> None:
+        inner = [f"p/{n:02}/{m}" for n in range(12) for m in "ab"] + ["p/é/x", "p/10.objects/u/v", "p/10/c/d"]
+        outer = [f"p/{n:02}.txt" for n in range(12)] + ["p/~"]
+        for key in [*inner, *outer, "q/other", "p"]:
+            store.put(key, b"12")
+        found = list(store.list_folder("p/"))
+        folders = {f"p/{key.split('/')[1]}/" for key in inner}
+        assert [name_of(one) for one in found] == sorted([*outer, *folders], key=str.encode)
+        assert all(one.size == 2 and one.last_modified for one in found if not isinstance(one, str))
+        assert [name_of(one) for one in store.list_folder("")] == ["p", "p/", "q/"]
+        assert [name_of(one) for one in store.list_folder("p/10/")] == ["p/10/a", "p/10/b", "p/10/c/"]
+        assert list(store.list_folder("nothing/")) == []
 
     def test_odd_keys_are_listed_as_they_were_given(self, store: ObjectStore) -> None:
         for key in ODD_KEYS:
