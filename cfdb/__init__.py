@@ -18,42 +18,59 @@ if TYPE_CHECKING:
     from cfdb.format.dtypes import compute_scale_and_offset
     from cfdb.format.rounding import keep_bits
     from cfdb.importing import from_netcdf
+    from cfdb.model.loading import LoadResult
     from cfdb.opening import open_dataset
+    from cfdb.opening_many import estimate, open_many, read_metadata
     from cfdb.opening_remote import open_edataset
     from cfdb.plan.chunk_guess import guess_chunk_shape
+    from ebooklet.cache_manager import CacheManager
     from ebooklet.connection import S3Connection
+    from ebooklet.estimate import Estimate
+    from ebooklet.prices import Prices
 
 __version__ = "1.0.dev0"
 
 #: Where the other public names live; each is loaded when it is first used.
 _HOMES = {
+    "CacheManager": "ebooklet.cache_manager:CacheManager",
+    "Estimate": "ebooklet.estimate:Estimate",
+    "LoadResult": "cfdb.model.loading:LoadResult",
+    "Prices": "ebooklet.prices:Prices",
     "S3Connection": "ebooklet.connection:S3Connection",
     "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
-    "dtypes": "cfdb.format.dtypes",
+    "check_rule": "cfdb.analysis.check:check_rule",
     "combine": "cfdb.analysis.combine:combine",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
-    "check_rule": "cfdb.analysis.check:check_rule",
+    "dtypes": "cfdb.format.dtypes",
+    "estimate": "cfdb.opening_many:estimate",
+    "from_netcdf": "cfdb.importing:from_netcdf",
     "guess_chunk_shape": "cfdb.plan.chunk_guess:guess_chunk_shape",
     "keep_bits": "cfdb.format.rounding:keep_bits",
     "kernel": "cfdb.kernel",
-    "from_netcdf": "cfdb.importing:from_netcdf",
     "merge_into": "cfdb.analysis.merge:merge_into",
     "open_dataset": "cfdb.opening:open_dataset",
     "open_edataset": "cfdb.opening_remote:open_edataset",
+    "open_many": "cfdb.opening_many:open_many",
+    "read_metadata": "cfdb.opening_many:read_metadata",
 }
 
 logging.getLogger("cfdb").addHandler(logging.NullHandler())  # nothing is printed unless asked
 
 __all__ = [
+    "CacheManager",
+    "Estimate",
+    "LoadResult",
     "PartialDataWarning",
+    "Prices",
     "S3Connection",
     "__version__",
-    "check_rule",
     "cfdb_to_netcdf4",
+    "check_rule",
     "combine",
     "compute_scale_and_offset",
     "dtypes",
     "errors",
+    "estimate",
     "from_netcdf",
     "get_options",
     "guess_chunk_shape",
@@ -62,6 +79,8 @@ __all__ = [
     "merge_into",
     "open_dataset",
     "open_edataset",
+    "open_many",
+    "read_metadata",
     "set_options",
 ]
 

@@ -137,6 +137,7 @@ class Reading(Lockstep, Surveying):
         self,
         progress: Any = None,
         *,
+        variables: Sequence[str] | str | None = None,
         order: Order = None,
         max_rate: Any = None,
         background: bool = False,
@@ -146,6 +147,8 @@ class Reading(Lockstep, Surveying):
 
         Parameters
         ----------
+        variables : sequence of str, optional
+            Names of those to load; all by default.
         progress, order, max_rate, background, dry_run
             As of a variable's `load`.
 
@@ -153,7 +156,8 @@ class Reading(Lockstep, Surveying):
         -------
         LoadResult, LoadJob or Estimate
         """
-        plans = [variable._chunk_plan() for variable in self.variables.values()]
+        names = self.variables.keys() if variables is None else [variables] if isinstance(variables, str) else variables
+        plans = [self.variables[name]._chunk_plan() for name in names]
         wish = Wish(progress, order, max_rate, background, dry_run)
         return wish.carry_out(self._what(), self._labels.structure, plans)
 
