@@ -215,7 +215,7 @@ class Versions:
 
     @property
     def _alone(self) -> bool:
-        return self._publisher.place.connection.single_writer
+        return self._publisher.vouch()
 
     def _edited(self, result: Pushed) -> None:
         """Go on from a root that says something else about versions, if it is the same version this handle sees."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from ebooklet.errors import ConflictError
 from ebooklet.format.checksum import digest
-from ebooklet.format.names import fresh_name, object_text
+from ebooklet.format.names import fresh_name, object_text, objects_prefix
 from ebooklet.format.packing import HEADER_SIZE, pack_parts
 from ebooklet.format.snapshot import Root, SnapshotRef
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.assemble import encode_root
-from ebooklet.sync.commit import Committed, commit_root, pause_after_race
+from ebooklet.sync.commit import Committed, commit_mode, commit_root, pause_after_race
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.upload import NOTHING
 from ebooklet.sync.version import RemoteVersion
@@ -36,9 +36,9 @@ def edit_root(
     single_writer : bool
         As for a push.
     """
+    check_committable(base, single_writer=single_writer)
     current = base
     for attempt in range(ATTEMPTS):
-        current.check_writable()
         root = edit(current)
         if root is None:
             return PushResult(current)
@@ -51,6 +51,13 @@ def edit_root(
         current = outcome.version
         pause_after_race(attempt)
     raise too_many_races(base.store, base.key)
+
+
+def check_committable(version: RemoteVersion, *, single_writer: bool) -> None:
+    """Refuse commits that this release, or the server, cannot make safely."""
+    version.check_writable()
+    if not single_writer:
+        commit_mode(version.store, version.key, objects_prefix(version.key, version.uuid), version)
 
 
 def too_many_races(store: ObjectStore, key: str) -> ConflictError:

@@ -13,7 +13,7 @@ from ebooklet.plan.history import Spec
 from ebooklet.sync.assemble import choose_inline, encode_root, with_entry
 from ebooklet.sync.commit import Committed, commit_root, pause_after_race
 from ebooklet.sync.contract import PushResult
-from ebooklet.sync.editing import ATTEMPTS, Records, too_many_races
+from ebooklet.sync.editing import ATTEMPTS, Records, check_committable, too_many_races
 from ebooklet.sync.history import find_ref, version_at
 from ebooklet.sync.version import RemoteVersion
 
@@ -43,9 +43,9 @@ def restore_version(
     ConflictError
         If somebody else pushed meanwhile: that would be undone unseen.
     """
+    check_committable(base, single_writer=single_writer)
     current = base
     for attempt in range(ATTEMPTS):
-        current.check_writable()
         old = version_at(current, find_ref(current, wanted))
         if old.snapshot.id == current.snapshot.id:
             return PushResult(current)

@@ -145,6 +145,9 @@ class RemoteVersion:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __bool__(self) -> bool:
+        return True  # one without keys is a version as well
+
     def row(self, key: str) -> Row | None:
         """Return the row of a key, without time and note."""
         return self.rows([key])[0]
