@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebooklet.cache_manager import CacheManager
     from ebooklet.changes import ChangeRecord, Changes
+    from ebooklet.checking import ConnectionReport
     from ebooklet.connection import S3Connection
     from ebooklet.copying import CopyResult, copy_remote
     from ebooklet.errors import (
@@ -89,6 +90,7 @@ _HOMES = {
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
     "ConflictError": "ebooklet.errors:ConflictError",
     "CopyResult": "ebooklet.copying:CopyResult",
+    "ConnectionReport": "ebooklet.checking:ConnectionReport",
     "CorruptFileError": "ebooklet.errors:CorruptFileError",
     "CorruptValueError": "ebooklet.errors:CorruptValueError",
     "CredentialsExpiredError": "ebooklet.errors:CredentialsExpiredError",
@@ -166,6 +168,7 @@ __all__ = [
     "ConcurrentCompactionError",
     "ConflictError",
     "CopyResult",
+    "ConnectionReport",
     "CorruptFileError",
     "CorruptValueError",
     "CredentialsExpiredError",

@@ -23,6 +23,7 @@ LONGEST_KEY = 900
 
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+_AFTER = re.compile(r"[?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FORMS = "s3://bucket/key, https://host/path/key or file:///folder/key"
 
@@ -130,20 +131,14 @@ def parse_uri(text: str) -> Uri:
     """
     if not isinstance(text, str):
         raise TypeError(f"a URL is a str, not {type(text).__name__}")
+    shown = _without_credentials(text)
     if _CONTROL.search(text):
-        raise InvalidURLError(f"{text!r} has control characters")
+        raise InvalidURLError(f"{_AFTER.split(shown)[0]!r} has control characters")
     if is_windows_path(text):
         return _folder_and_key(text.replace("\\", "/"))
     if not is_url(text):
         raise InvalidURLError(_not_a_url(text))
-    shown = _without_credentials(text)
-    if "?" in text or "#" in text:
-        raise InvalidURLError(
-            f"{shown.partition('?')[0]!r} is followed by a query string or fragment: a database has several objects "
-            "below its URL, so that a signed or parametrised URL of one of them is not enough"
-        )
-    if shown != text:
-        raise InvalidURLError(f"{shown!r} was given with credentials; pass them to S3Connection instead")
+    _check_bare(text, shown)
     scheme = text.partition("://")[0].lower()
     if scheme == "s3":
         return _parse_s3(text)
@@ -152,6 +147,17 @@ def parse_uri(text: str) -> Uri:
     if scheme == "file":
         return _parse_file(text)
     raise InvalidURLError(f"{text!r}: {scheme}:// is not supported; use {_FORMS}")
+
+
+def _check_bare(text: str, shown: str) -> None:
+    """Refuse what follows or precedes the address proper, without repeating it."""
+    if "?" in text or "#" in text:
+        raise InvalidURLError(
+            f"{_AFTER.split(shown)[0]!r} is followed by a query string or fragment: a database has several objects "
+            "below its URL, so that a signed or parametrised URL of one of them is not enough"
+        )
+    if shown != text:
+        raise InvalidURLError(f"{shown!r} was given with credentials; pass them to S3Connection instead")
 
 
 def _not_a_url(text: str) -> str:

@@ -56,20 +56,7 @@ def make_client(access: S3Access, credentials: Keys | None) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise ImportError(f"s3://{access.bucket} needs boto3: pip install 'cfdb[ebooklet]'") from error
-    options: dict[str, Any] = (
-        _checksums()
-        | dict(access.boto_options)
-        | {
-            "connect_timeout": access.connect_timeout,
-            "read_timeout": access.read_timeout,
-            "max_pool_connections": max(10, access.threads + 2),
-            "retries": {"total_max_attempts": 1, "mode": "standard"},
-        }
-    )
-    if access.addressing_style is not None:
-        options["s3"] = options.get("s3", {}) | {"addressing_style": access.addressing_style}
-    if access.proxies:
-        options["proxies"] = dict(access.proxies)
+    options = _options_of(access)
     keys: dict[str, Any] = {}
     try:
         session = _session_for(access, credentials)
@@ -94,6 +81,25 @@ def make_client(access: S3Access, credentials: Keys | None) -> Any:
     client.meta.events.register("before-sign.s3.PutObject", _no_expect)
     client.meta.events.register("before-parse.s3.*", _whole_or_nothing)
     return client
+
+
+def _options_of(access: S3Access) -> dict[str, Any]:
+    """What botocore's `Config` is made of."""
+    # Newer checksums are unknown to many servers.
+    options: dict[str, Any] = {
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        **dict(access.boto_options),
+        "connect_timeout": access.connect_timeout,
+        "read_timeout": access.read_timeout,
+        "max_pool_connections": max(10, access.threads + 2),
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+    }
+    if access.addressing_style is not None:
+        options["s3"] = options.get("s3", {}) | {"addressing_style": access.addressing_style}
+    if access.proxies:
+        options["proxies"] = dict(access.proxies)
+    return options
 
 
 def settings_of(access: S3Access, credentials: Keys | None) -> Settings:
@@ -187,11 +193,6 @@ def _keys_of(found: Any, place: str) -> Callable[[], Credentials]:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     return now
-
-
-def _checksums() -> dict[str, Any]:
-    # Newer checksums are unknown to many servers.
-    return dict.fromkeys(("request_checksum_calculation", "response_checksum_validation"), "when_required")
 
 
 def _session_for(access: S3Access, credentials: Keys | None) -> Any:
