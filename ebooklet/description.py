@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from ebooklet.aliases import spelled
+from ebooklet.errors import InvalidURLError
+from ebooklet.metering import Metered
 from ebooklet.sizes import parse_size
 from ebooklet.stores.access import (
     Credentials,
@@ -19,6 +21,9 @@ from ebooklet.stores.http import warn_if_plain
 from ebooklet.stores.limits import prefix_from, tags_from
 from ebooklet.stores.sessions import needs_boto3, options_of_config, options_of_session
 from ebooklet.uri import check_db_key, parse_uri
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _SIZES = ("multipart_threshold", "multipart_chunksize")
 _OPTIONS = tuple(one.name for one in fields(S3Access) if one.name not in {"bucket", "expects_keys"})
@@ -71,7 +76,7 @@ class Description:
         return plain
 
 
-class Described:
+class Described(Metered):
     """What a connection to S3 says about itself."""
 
     _is: Description
@@ -136,6 +141,28 @@ class Described:
     def uri(self) -> str:
         """Where the database is, for messages."""
         return f"s3://{self.bucket}/{self.db_key}" if self.bucket else self._is.db_urls[0]
+
+    def at(self, db_key: str) -> "Self":
+        """The place of another database in the bucket, reached with the same keys and connections to the server.
+
+        Parameters
+        ----------
+        db_key : str
+            Its whole key, prefix included.
+
+        Raises
+        ------
+        ValueError
+            If only a URL is known, or the key does not lie below the prefix.
+        """
+        access = self._is.access
+        if not access.bucket:
+            raise ValueError(f"{self.uri} is one database at a URL: to reach others, give S3Connection the bucket")
+        if not check_db_key(db_key).startswith(access.prefix):
+            raise InvalidURLError(f"{db_key!r} does not lie below prefix={access.prefix!r}")
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _is=replace(self._is, db_key=db_key, db_urls=()), _ledger=self.ledger)
+        return other
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this connection, without credentials and only where it differs from the default.

@@ -14,6 +14,10 @@ class Metered:
         found: Ledger = self.__dict__.setdefault("_ledger", Ledger())
         return found
 
+    def share(self, other: "Metered") -> None:
+        """Be counted together with another connection from now on."""
+        self.__dict__["_ledger"] = other.ledger
+
     @property
     def stats(self) -> RequestStats:
         """The requests sent so far through this connection, of all handles and threads; prints as a table.

@@ -37,6 +37,9 @@ class Connection(Protocol):
     def to_dict(self) -> dict[str, Any]:
         """What makes this connection, without credentials; `as_connection` takes it back."""
 
+    def at(self, db_key: str) -> "Connection":
+        """The place of another database in the same store, reached with the same keys and counted together."""
+
 
 class FolderConnection(Metered):
     """The place of a database in a folder used as an object store.
@@ -86,6 +89,14 @@ class FolderConnection(Metered):
     def to_dict(self) -> dict[str, Any]:
         """What makes this connection."""
         return {"db_url": self.uri}
+
+    def at(self, db_key: str) -> "FolderConnection":
+        """The place of another database below the folder: that of its URL, so that its writers meet."""
+        inner, _, name = check_db_key(db_key).rpartition("/")
+        place = f"{self.folder.rstrip('/')}/{inner}" if inner else self.folder
+        other = FolderConnection(place, name, threads=self.threads)
+        other.share(self)
+        return other
 
     def __repr__(self) -> str:
         return f"FolderConnection({self.uri!r})"
@@ -139,6 +150,12 @@ class StoreConnection(Metered):
     def to_dict(self) -> dict[str, Any]:
         """Refuse: a store at hand cannot be written down."""
         raise TypeError(f"{self!r} only lives in this process: there are no parameters to make it elsewhere")
+
+    def at(self, db_key: str) -> "StoreConnection":
+        """The place of another database in the store."""
+        other = StoreConnection(db_key, self._store, threads=self.threads, single_writer=self.single_writer)
+        other.share(self)
+        return other
 
     def __repr__(self) -> str:
         return f"StoreConnection({self.uri!r})"
