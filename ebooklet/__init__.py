@@ -62,10 +62,11 @@ if TYPE_CHECKING:
     from ebooklet.mapping import EBooklet
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
     from ebooklet.prices import Prices
-    from ebooklet.publishing import PushResult
+    from ebooklet.repairing import fsck
     from ebooklet.restoring import RestoreResult, restore
     from ebooklet.stores.ledger import Budget, RequestStats, budget
     from ebooklet.sync.delete import DeleteResult
+    from ebooklet.sync.fsck import FsckReport
     from ebooklet.sync.lease import LockInfo
 
     # names of the released package
@@ -102,6 +103,7 @@ _HOMES = {
     "Estimate": "ebooklet.estimate:Estimate",
     "FileFormatError": "ebooklet.errors:FileFormatError",
     "ForkedHandleError": "ebooklet.errors:ForkedHandleError",
+    "FsckReport": "ebooklet.sync.fsck:FsckReport",
     "GroupTooLargeError": "ebooklet.errors:GroupTooLargeError",
     "InvalidURLError": "ebooklet.errors:InvalidURLError",
     "LockInfo": "ebooklet.sync.lease:LockInfo",
@@ -141,6 +143,7 @@ _HOMES = {
     "break_lock": "ebooklet.lease:break_lock",
     "budget": "ebooklet.stores.ledger:budget",
     "copy_remote": "ebooklet.copying:copy_remote",
+    "fsck": "ebooklet.repairing:fsck",
     "lock_info": "ebooklet.lease:lock_info",
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
@@ -180,6 +183,7 @@ __all__ = [
     "Estimate",
     "FileFormatError",
     "ForkedHandleError",
+    "FsckReport",
     "GroupTooLargeError",
     "InvalidURLError",
     "LockInfo",
@@ -219,6 +223,7 @@ __all__ = [
     "break_lock",
     "budget",
     "copy_remote",
+    "fsck",
     "lock_info",
     "open",
     "open_ebooklet",
