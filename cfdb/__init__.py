@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ebooklet.connection import S3Connection
     from ebooklet.estimate import Estimate
     from ebooklet.prices import Prices
+    from ebooklet.stores.ledger import budget
 
 __version__ = "1.0.dev0"
 
@@ -37,6 +38,7 @@ _HOMES = {
     "LoadResult": "cfdb.model.loading:LoadResult",
     "Prices": "ebooklet.prices:Prices",
     "S3Connection": "ebooklet.connection:S3Connection",
+    "budget": "ebooklet.stores.ledger:budget",
     "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
     "check_rule": "cfdb.analysis.check:check_rule",
     "combine": "cfdb.analysis.combine:combine",
@@ -64,6 +66,7 @@ __all__ = [
     "Prices",
     "S3Connection",
     "__version__",
+    "budget",
     "cfdb_to_netcdf4",
     "check_rule",
     "combine",

@@ -156,7 +156,7 @@ class S3Connection(Described, Metered):
         acl: str | None = None,
         tags: Mapping[str, str] | None = None,
         request_payer: bool = False,
-        multipart_threshold: int | str = 16 * MIB,
+        multipart_threshold: int | str = 32 * MIB,
         multipart_chunksize: int | str = 16 * MIB,
         create_bucket: bool = False,
         session: Any = None,

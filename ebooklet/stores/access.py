@@ -119,7 +119,7 @@ class S3Access:
     acl: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     request_payer: bool = False
-    multipart_threshold: int = 16 * MIB
+    multipart_threshold: int = 32 * MIB
     multipart_chunksize: int = 16 * MIB
     create_bucket: bool = False
     proxies: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -6,12 +6,14 @@ import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ebooklet
 from cfdb.testing import S3Server
 from ebooklet.errors import (
     AccessDeniedError,
@@ -21,7 +23,7 @@ from ebooklet.errors import (
     StoreError,
 )
 from ebooklet.stores import multipart, s3
-from ebooklet.stores.access import S3Access
+from ebooklet.stores.access import S3Access, TransportName
 from ebooklet.stores.ledger import budget
 from ebooklet.stores.multipart import MOST_PARTS, cut, part_length
 from ebooklet.stores.protocol import CREATE, Streamed, Update
@@ -324,3 +326,40 @@ def test_objects_that_are_written_at_the_same_time_share_the_threads() -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="5 MiB"):
         S3Access("lab", multipart_chunksize=MIB)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_packs_of_the_usual_size_are_one_request_each_and_larger_ones_arrive_too(
+    server: S3Server, tmp_path: Path, transport: TransportName
+) -> None:
+    values = {str(n): n.to_bytes(2, "little") * 50_000 for n in range(380)}
+    conn = server.connection("x", transport=transport)
+    with ebooklet.open(conn, tmp_path / "a", "n") as db:
+        db.update(values)
+        db.changes().push()
+    assert "create_upload" not in conn.stats.operations
+    assert conn.stats.operations["put"].requests >= 3
+    with ebooklet.open(conn, tmp_path / "b", "n", group_bytes=64 << 20) as db:
+        db.update(values)
+        db.changes().push()
+    assert conn.stats.operations["upload_part"].requests >= 3
+    with ebooklet.open(conn, tmp_path / "c", "r") as db:
+        assert dict(db.items()) == values
+
+
+def test_a_push_that_died_in_the_middle_of_an_upload_goes_on(server: S3Server, proxy: Proxy, tmp_path: Path) -> None:
+    values = {str(n): n.to_bytes(2, "little") * 50_000 for n in range(120)}
+    options: dict[str, Any] = {"multipart_threshold": 5 * MIB, "multipart_chunksize": 5 * MIB, "retries": 0}
+    options["threads"] = 1  # no other upload is still underway when the push has failed
+    conn = server.connection("x", endpoint_url=proxy.endpoint_url, **options)
+    with ebooklet.open(conn, tmp_path / "a", "n", group_bytes=8 * MIB) as db:
+        db.update(values)
+        proxy.rules = [Rule("reset", op="UPLOADPART|PUT|PART", times=1)]
+        with pytest.raises(ebooklet.EBookletError):
+            db.changes().push()
+        assert len(list(db.changes())) == len(values)
+    assert uploads(server) == []
+    with ebooklet.open(conn, tmp_path / "a", "w") as db:
+        db.changes().push()
+    with ebooklet.open(conn, tmp_path / "b", "r") as db:
+        assert dict(db.items()) == values
