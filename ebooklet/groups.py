@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ebooklet.connection import Connection, as_connection
+from ebooklet.facts import DatabaseFacts, read_facts
 from ebooklet.mapping import TYPES, EBooklet
-from ebooklet.sync.version import RemoteVersion, open_version
 
 ENTRY_VERSION = 1
 KEY = re.compile(r"[A-Za-z0-9._-]+")
@@ -19,7 +19,8 @@ class RemoteConnGroup(EBooklet):
 
     Made by ``ebooklet.open(..., remote_conn_group=True)`` or :func:`ebooklet.open_rcg`. Keys are the uuids of the
     members unless another key is given; values are dicts with `entry_version`, `type`, `timestamp`, `remote_meta`,
-    `user_meta` and `remote_conn`. A value may be passed wherever a connection is expected.
+    `user_meta` and `remote_conn`, and beside these what a catalogue is searched for: `uuid`, `kind`, `version`, `tags`,
+    `nbytes`, `n_keys` and `summary`. A value may be passed wherever a connection is expected.
     """
 
     def add(
@@ -46,9 +47,9 @@ class RemoteConnGroup(EBooklet):
             raise ValueError(f"key {key!r}: use letters, digits, '.', '_' and '-'")
         _check_json(user_meta)
         connection = as_connection(remote_conn)
-        version = open_version(connection.store(), connection.db_key)
-        uuid = version.uuid.hex
-        super().set(uuid if key is None else key, _entry(connection, version, user_meta))
+        facts = read_facts(connection)
+        uuid = facts.uuid
+        super().set(uuid if key is None else key, entry_of(connection, facts, user_meta))
         if key not in (None, uuid) and uuid in self:
             del self[uuid]
 
@@ -64,15 +65,22 @@ class RemoteConnGroup(EBooklet):
             self.add(value, key=key)
 
 
-def _entry(connection: Connection, version: RemoteVersion, user_meta: Any) -> dict[str, Any]:
-    metadata = version.snapshot.metadata
+def entry_of(connection: Connection, facts: DatabaseFacts, user_meta: Any) -> dict[str, Any]:
+    """What a group keeps of a database."""
     return {
         "entry_version": ENTRY_VERSION,
-        "type": TYPES.get(version.root.kind, version.root.kind),
-        "timestamp": version.snapshot.time,
-        "remote_meta": json.loads(metadata) if metadata else None,
+        "type": TYPES.get(facts.kind, facts.kind),
+        "timestamp": facts.time,
+        "remote_meta": facts.metadata,
         "user_meta": user_meta,
         "remote_conn": connection.to_dict(),
+        "uuid": facts.uuid,
+        "kind": facts.kind,
+        "version": facts.version,
+        "tags": list(facts.tags),
+        "nbytes": facts.nbytes,
+        "n_keys": facts.n_keys,
+        "summary": dict(facts.summary),
     }
 
 

@@ -51,6 +51,7 @@ FLOORS = {
         ],
         ["eviction", "validation"],
         ["kept_dialect", "kept_pages", "history", "difference"],
+        ["facts", "folders"],
         ["connection", "places", "metering", "description", "configuration", "checking", "aliases"],
         ["sync"],
         ["local"],

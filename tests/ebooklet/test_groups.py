@@ -41,7 +41,7 @@ def test_a_member_is_kept_under_its_uuid(
     with ebooklet.open(member, tmp_path / "member.blt") as db:
         uuid = db.uuid.hex
         assert db.base is not None
-        time = db.base.snapshot.time
+        time, version = db.base.snapshot.time, db.base.snapshot.id.hex()
     assert list(group) == [uuid]
     entry = group[uuid]
     assert entry == {
@@ -56,7 +56,15 @@ def test_a_member_is_kept_under_its_uuid(
             "endpoint_url": server.endpoint_url,
             "db_url": server.url("data/member.blt"),
         },
+        "uuid": uuid,
+        "kind": "ebooklet",
+        "version": version,
+        "tags": [],
+        "nbytes": entry["nbytes"],
+        "n_keys": 1,
+        "summary": {},
     }
+    assert 0 < entry["nbytes"] < 2000
     assert server.access_key not in repr(group.get_payload(uuid))
     assert group.push()
     with ebooklet.open(entry, cache=None) as db:
@@ -113,3 +121,26 @@ def test_a_reader_adds_nothing(member: ebooklet.S3Connection, server: S3Server, 
         group.add(member)
     with pytest.raises(TypeError, match=r"open_rcg"):
         ebooklet.open(conn, tmp_path / "group2")
+
+
+@pytest.mark.filterwarnings("ignore:.*http")
+def test_an_entry_takes_one_request(member: ebooklet.S3Connection, group: ebooklet.RemoteConnGroup) -> None:
+    before = member.stats
+    group.add(member)
+    assert (member.stats - before).requests == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*http")
+def test_no_secret_is_kept_in_a_group(server: S3Server, group: ebooklet.RemoteConnGroup, tmp_path: Path) -> None:
+    conn = ebooklet.S3Connection(
+        server.access_key, "planted-secret", "s.blt", server.bucket, server.endpoint_url, session_token="planted-token"
+    )
+    with ebooklet.open(conn, tmp_path / "s.blt", "c", value_serializer="json") as db:
+        db["a"] = 1
+        db.push()
+    group.add(conn, key="s")
+    payload = group.get_payload("s") or b""
+    assert b"planted" not in payload
+    assert server.access_key.encode() not in payload
+    group.sync()
+    assert b"planted" not in (tmp_path / "group.rcg").read_bytes()
