@@ -1,6 +1,5 @@
 """What does a user see of the versions of a remote?"""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import overload
 
 from ebooklet.format.snapshot import Entry, SnapshotRef
 from ebooklet.sizes import byte_size
-from ebooklet.sync.listing import Listed
+from ebooklet.sync.listing import MAX_PAGES, Listed
 from ebooklet.times import moment
 
 SHOWN = 20
@@ -74,7 +73,7 @@ class Log(Sequence[Version]):
         self, place: str, listed: Iterator[Listed], tags: Mapping[str, SnapshotRef], limit: int | None = None
     ) -> None:
         self.place = place
-        self._limit = sys.maxsize if limit is None else limit
+        self._limit = MAX_PAGES if limit is None else limit
         self._rest = (one.entry for one in listed)
         self._seen: list[Entry] = []
         self._names: dict[SnapshotRef, tuple[str, ...]] = {}

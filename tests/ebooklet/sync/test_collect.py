@@ -1,6 +1,8 @@
 """History of a remote: versions are listed, named, given up, brought back; collecting never deletes what is needed."""
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,9 +23,10 @@ from ebooklet.errors import (
 )
 from ebooklet.format.history import HistoryPage
 from ebooklet.format.snapshot import Entry
+from ebooklet.plan.history import choose
 from ebooklet.stores.memory import MemoryStore
 from ebooklet.stores.wrappers import CountingStore, StoreWrapper, Verb
-from ebooklet.sync import commit, resume
+from ebooklet.sync import commit
 from ebooklet.sync.collect import CollectResult, collect_garbage
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import PushOptions
@@ -32,7 +35,7 @@ from ebooklet.sync.history import entries_of, find_ref, version_at
 from ebooklet.sync.reachable import reachable, stored_objects
 from ebooklet.sync.restore import restore_version
 from ebooklet.sync.tag import delete_tag, tag_found
-from ebooklet.sync.version import RemoteVersion, open_version
+from ebooklet.sync.version import UNKNOWN_ETAG, CachedRoot, RemoteVersion, open_version
 from tests.ebooklet.sync.local_side import KEY, Client, contents, filled, remote
 from tests.ebooklet.sync.test_faults import Deadly, DeadlyStore, KilledError
 
@@ -141,7 +144,7 @@ def test_a_version_is_found_by_tag_id_time_and_counting() -> None:
         (-1, ValueError, "count back"),
         (True, TypeError, "bool"),
         (1.5, TypeError, "float"),
-        (datetime(2020, 1, 1), ValueError, "time zone"),  # noqa: DTZ001
+        (datetime(2020, 1, 1), ValueError, "time zone"),
     ],
 )
 def test_what_names_no_version_is_refused_with_the_reason(wanted: Any, error: type[Exception], said: str) -> None:
@@ -153,8 +156,6 @@ def test_what_names_no_version_is_refused_with_the_reason(wanted: Any, error: ty
 
 def test_an_ambiguous_id_names_the_candidates() -> None:
     entries = [Entry(bytes([0xAB, 0xCD, number]) + bytes(13), number, None) for number in range(3)]
-    from ebooklet.plan.history import choose
-
     with pytest.raises(VersionNotFoundError, match="abcd0000, abcd0100"):
         choose("abcd", {}, entries)
 
@@ -353,8 +354,6 @@ def test_a_push_between_listing_and_deleting_loses_nothing(verb: Verb) -> None:
 
 
 def _age(store: MemoryStore, key: str, age: timedelta) -> None:
-    from dataclasses import replace
-
     found = store._objects[key]
     store._objects[key] = replace(found, meta=replace(found.meta, last_modified=datetime.now(UTC) - age))
 
@@ -364,8 +363,8 @@ def test_a_commit_whose_packs_may_have_been_collected_is_refused_and_sent_anew(m
     store = MemoryStore()
     pushed(store, 1)
     slept = iter([0.0, *[13 * 3600.0] * 1000])
-    clock = resume.time.time
-    monkeypatch.setattr(resume.time, "time", lambda: clock() + next(slept))
+    clock = time.time
+    monkeypatch.setattr("ebooklet.sync.resume.time.time", lambda: clock() + next(slept))
     client = Client.opened(store)
     client["late"] = b"1"
     with pytest.raises(PushError, match="may be collected"):
@@ -663,10 +662,6 @@ def _walks(version: RemoteVersion) -> Iterator[bytes]:
 
 
 def test_a_database_that_lists_no_versions_is_followed_by_its_parents_and_lists_them_from_the_next_push_on() -> None:
-    from dataclasses import replace
-
-    from ebooklet.sync.version import UNKNOWN_ETAG, CachedRoot
-
     store = MemoryStore()
     ids = pushed(store, 4)
     current = open_version(store, KEY)
