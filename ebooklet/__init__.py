@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from ebooklet.estimate import Estimate
     from ebooklet.groups import RemoteConnGroup
+    from ebooklet.history import Log, Version
     from ebooklet.lease import break_lock, lock_info
     from ebooklet.local.salvage import SalvageReport, salvage
     from ebooklet.local.verify import VerifyReport, verify
@@ -90,8 +91,8 @@ _HOMES = {
     "CommitUncertainError": "ebooklet.errors:CommitUncertainError",
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
     "ConflictError": "ebooklet.errors:ConflictError",
-    "CopyResult": "ebooklet.copying:CopyResult",
     "ConnectionReport": "ebooklet.checking:ConnectionReport",
+    "CopyResult": "ebooklet.copying:CopyResult",
     "CorruptFileError": "ebooklet.errors:CorruptFileError",
     "CorruptValueError": "ebooklet.errors:CorruptValueError",
     "CredentialsExpiredError": "ebooklet.errors:CredentialsExpiredError",
@@ -110,6 +111,7 @@ _HOMES = {
     "LockLostError": "ebooklet.errors:LockLostError",
     "LockTimeoutError": "ebooklet.errors:LockTimeoutError",
     "LockUnavailableError": "ebooklet.errors:LockUnavailableError",
+    "Log": "ebooklet.history:Log",
     "NoCredentialsError": "ebooklet.errors:NoCredentialsError",
     "NotABookletError": "ebooklet.errors:NotABookletError",
     "ObjectArchivedError": "ebooklet.errors:ObjectArchivedError",
@@ -138,6 +140,7 @@ _HOMES = {
     "UnsupportedOperationError": "ebooklet.errors:UnsupportedOperationError",
     "UntrustedFileError": "ebooklet.errors:UntrustedFileError",
     "VerifyReport": "ebooklet.local.verify:VerifyReport",
+    "Version": "ebooklet.history:Version",
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
     "VersionNotFoundError": "ebooklet.errors:VersionNotFoundError",
     "break_lock": "ebooklet.lease:break_lock",
@@ -170,8 +173,8 @@ __all__ = [
     "CommitUncertainError",
     "ConcurrentCompactionError",
     "ConflictError",
-    "CopyResult",
     "ConnectionReport",
+    "CopyResult",
     "CorruptFileError",
     "CorruptValueError",
     "CredentialsExpiredError",
@@ -190,6 +193,7 @@ __all__ = [
     "LockLostError",
     "LockTimeoutError",
     "LockUnavailableError",
+    "Log",
     "NoCredentialsError",
     "NotABookletError",
     "ObjectArchivedError",
@@ -218,6 +222,7 @@ __all__ = [
     "UnsupportedOperationError",
     "UntrustedFileError",
     "VerifyReport",
+    "Version",
     "VersionExpiredError",
     "VersionNotFoundError",
     "break_lock",
