@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         EBookletError,
         FileFormatError,
         ForkedHandleError,
+        ForkError,
         GroupTooLargeError,
         InvalidURLError,
         LockLostError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         ObjectArchivedError,
         ObjectNotFoundError,
         OfflineError,
+        OverlapError,
         PreconditionFailedError,
         PushError,
         PushInProgressError,
@@ -50,11 +52,13 @@ if TYPE_CHECKING:
         UnsupportedFormatError,
         UnsupportedOperationError,
         UntrustedFileError,
+        UploadsTooOldError,
         UUIDMismatchError,
         VersionExpiredError,
         VersionNotFoundError,
     )
     from ebooklet.estimate import Estimate
+    from ebooklet.forking import Fork, ForkResult
     from ebooklet.groups import RemoteConnGroup
     from ebooklet.history import Log, Version
     from ebooklet.lease import break_lock, lock_info
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from ebooklet.prices import Prices
     from ebooklet.repairing import fsck
     from ebooklet.restoring import RestoreResult, restore
+    from ebooklet.results import MergeResult, PushResult
     from ebooklet.stores.ledger import Budget, RequestStats, budget
     from ebooklet.sync.delete import DeleteResult
     from ebooklet.sync.fsck import FsckReport
@@ -103,6 +108,9 @@ _HOMES = {
     "Error": "ebooklet.errors:EBookletError",
     "Estimate": "ebooklet.estimate:Estimate",
     "FileFormatError": "ebooklet.errors:FileFormatError",
+    "Fork": "ebooklet.forking:Fork",
+    "ForkError": "ebooklet.errors:ForkError",
+    "ForkResult": "ebooklet.forking:ForkResult",
     "ForkedHandleError": "ebooklet.errors:ForkedHandleError",
     "FsckReport": "ebooklet.sync.fsck:FsckReport",
     "GroupTooLargeError": "ebooklet.errors:GroupTooLargeError",
@@ -112,16 +120,18 @@ _HOMES = {
     "LockTimeoutError": "ebooklet.errors:LockTimeoutError",
     "LockUnavailableError": "ebooklet.errors:LockUnavailableError",
     "Log": "ebooklet.history:Log",
+    "MergeResult": "ebooklet.results:MergeResult",
     "NoCredentialsError": "ebooklet.errors:NoCredentialsError",
     "NotABookletError": "ebooklet.errors:NotABookletError",
     "ObjectArchivedError": "ebooklet.errors:ObjectArchivedError",
     "ObjectNotFoundError": "ebooklet.errors:ObjectNotFoundError",
     "OfflineError": "ebooklet.errors:OfflineError",
+    "OverlapError": "ebooklet.errors:OverlapError",
     "PreconditionFailedError": "ebooklet.errors:PreconditionFailedError",
     "Prices": "ebooklet.prices:Prices",
     "PushError": "ebooklet.errors:PushError",
     "PushInProgressError": "ebooklet.errors:PushInProgressError",
-    "PushResult": "ebooklet.publishing:PushResult",
+    "PushResult": "ebooklet.results:PushResult",
     "ReadOnlyError": "ebooklet.errors:ReadOnlyError",
     "RemoteConnGroup": "ebooklet.groups:RemoteConnGroup",
     "RemoteConnectionError": "ebooklet.errors:RemoteConnectionError",
@@ -139,6 +149,7 @@ _HOMES = {
     "UnsupportedFormatError": "ebooklet.errors:UnsupportedFormatError",
     "UnsupportedOperationError": "ebooklet.errors:UnsupportedOperationError",
     "UntrustedFileError": "ebooklet.errors:UntrustedFileError",
+    "UploadsTooOldError": "ebooklet.errors:UploadsTooOldError",
     "VerifyReport": "ebooklet.local.verify:VerifyReport",
     "Version": "ebooklet.history:Version",
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
@@ -185,6 +196,9 @@ __all__ = [
     "Error",
     "Estimate",
     "FileFormatError",
+    "Fork",
+    "ForkError",
+    "ForkResult",
     "ForkedHandleError",
     "FsckReport",
     "GroupTooLargeError",
@@ -194,11 +208,13 @@ __all__ = [
     "LockTimeoutError",
     "LockUnavailableError",
     "Log",
+    "MergeResult",
     "NoCredentialsError",
     "NotABookletError",
     "ObjectArchivedError",
     "ObjectNotFoundError",
     "OfflineError",
+    "OverlapError",
     "PreconditionFailedError",
     "Prices",
     "PushError",
@@ -221,6 +237,7 @@ __all__ = [
     "UnsupportedFormatError",
     "UnsupportedOperationError",
     "UntrustedFileError",
+    "UploadsTooOldError",
     "VerifyReport",
     "Version",
     "VersionExpiredError",

@@ -26,10 +26,9 @@ from ebooklet.local.serializers import NAMES
 from ebooklet.local.working_copy import Flag, WorkingCopy
 from ebooklet.pinned import open_pinned
 from ebooklet.plan.history import Spec
-from ebooklet.publishing import Place, Publisher, check_identity, newest
+from ebooklet.publishing import Place, Publisher, check_identity, newest, shown
 from ebooklet.sizes import byte_size
 from ebooklet.sync.version import CachedRoot, RemoteVersion, find_version, open_version
-from ebooklet.unpublished import Unpublished
 from ebooklet.validation import ASKING, Validation
 
 log = logging.getLogger("ebooklet")
@@ -101,6 +100,13 @@ class Assembly:
             self._check_kind(publisher.base.root.kind, self.place.uri)
             self._check_serializer(loader.local.value_serializer, self.place.uri)
         return Parts(loader, edits, publisher, newest_root)
+
+    def for_worker(self, version: RemoteVersion) -> Parts:
+        """Make a local file for a worker that writes a part on top of a version."""
+        local = self._make("n", version, self.lock_timeout)
+        with _closing_on_error(local):
+            Edits(local).begin(self.place.kind, version.cached)
+            return self._joined(local, version)
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
@@ -326,7 +332,7 @@ class Assembly:
                     self._check_kind(version.root.kind, self.place.uri)
                 self._check_kind(edits.kind, local.name)
                 self._check_serializer(local.value_serializer, local.name)
-            seen = Unpublished() if version is None or edits.replaces else version
+            seen = shown(version, edits)
             loader = Loader(local, seen, self.place.connection.threads, self.keeping)
             edits = Edits(local, loader.writing, loader.pin)
             return Parts(loader, edits, Publisher(self.place, loader, edits, version))

@@ -12,7 +12,7 @@ from ebooklet.sizes import byte_size
 from ebooklet.times import moment
 
 if TYPE_CHECKING:
-    from ebooklet.publishing import PushResult
+    from ebooklet.results import PushResult
     from ebooklet.synced import SyncedFile
 
 Kind = Literal["added", "changed", "deleted"]

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -17,14 +18,16 @@ from ebooklet.format.checksum import Buffer
 from ebooklet.format.journal import ACKS_STATE, GUARDS_STATE, PUSH_STATE, decode_guards, encode_guards
 from ebooklet.format.pages import hot_numbers
 from ebooklet.format.table import Row, is_pending
+from ebooklet.format.uploaded import MergedParts, Uploaded, encode_parts
+from ebooklet.local.committing import Write
 from ebooklet.local.working_copy import WorkingCopy
 from ebooklet.plan.push import same_value
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.version import CachedRoot, RemoteVersion
 
-READ_TOGETHER = 1024  # values
+READ_TOGETHER, TAKEN_TOGETHER = 1024, 64  # values
 ROOT_STATE, REPLACE_STATE, METADATA_STATE, KIND_STATE = "root", "replace", "metadata.pending", "kind"
-SOURCE_STATE = "source"
+SOURCE_STATE, MERGED_STATE = "source", "merged"
 
 
 class Edits:
@@ -50,13 +53,14 @@ class Edits:
         self._local = local
         self._writing = threading.RLock() if writing is None else writing
         self._follow = follow
+        self._merged = MergedParts()
 
     # ---- what there is -------------------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
         """Whether anything waits for a push."""
         rows = next(self._local.pending(cold=False), None)
-        return rows is not None or self.replaces or self.metadata is not None
+        return rows is not None or self.replaces or self.metadata is not None or bool(self._merged_state)
 
     @property
     def replaces(self) -> bool:
@@ -106,8 +110,19 @@ class Edits:
         return decode_guards(data) if data else {}
 
     def pending(self) -> Iterator[Row]:
-        """Iterate over own edits and tombstones, with times and notes."""
-        return self._local.pending()
+        """Iterate over own edits and tombstones, with times and notes, and those of workers that were merged."""
+        own = self._local.pending()
+        merged = self.merged
+        return _over(own, merged.pending()) if merged else own
+
+    @property
+    def _merged_state(self) -> bytes | None:
+        return self._local.state(MERGED_STATE)
+
+    @property
+    def merged(self) -> Uploaded:
+        """What workers have sent, was merged and waits for a push; own edits of the same keys came later."""
+        return self._merged.joined(self._merged_state)
 
     def read(self, rows: Sequence[Row]) -> Iterator[Buffer]:
         """Read payload and tail of rows, in order; neighbours are read together."""
@@ -124,6 +139,33 @@ class Edits:
         return self._local.state(name)
 
     # ---- changes -------------------------------------------------------------------------------------------------
+
+    def merge(self, uploaded: Uploaded) -> None:
+        """Let what workers have sent wait for a push, durably."""
+        with self._writing:
+            parts = (*self._merged.parts(self._merged_state), uploaded)
+            self._local.set_state(MERGED_STATE, encode_parts(parts))
+            for prefix, keys in uploaded.guards.items():
+                self.add_guards(prefix, keys)
+            self._local.commit()
+
+    def keep_merged(self, keep: Callable[[Uploaded], Uploaded | None]) -> None:
+        """Change what was merged, part by part (None: forget it); takes effect with the next commit."""
+        with self._writing:
+            state = self._merged_state
+            if state:
+                kept = [part for part in map(keep, self._merged.parts(state)) if part is not None]
+                self._local.set_state(MERGED_STATE, encode_parts(kept) if kept else None)
+
+    def take_in(self, writes: Iterable[Write], removed: Iterable[str]) -> None:
+        """Make own edits of everything that was merged, given its values."""
+        with self._writing:
+            remaining = iter(writes)
+            while some := list(islice(remaining, TAKEN_TOGETHER)):
+                self._local.set_many(some)
+            self._local.delete_many(list(removed), tombstone=lambda key: True)
+            self.keep_merged(lambda part: None)
+            self._local.commit()
 
     def set_state(self, name: str, data: bytes | None) -> None:
         """Keep something under a name, durably."""
@@ -181,8 +223,8 @@ class Edits:
             if result.replaced:
                 self._local.set_state(REPLACE_STATE, None)
             self._local.set_state(ROOT_STATE, result.version.cached.encode())
-            if next(self._local.pending(cold=False), None) is None:
-                self._local.set_state(GUARDS_STATE, None)
+            self.keep_merged(lambda part: None if set(part.ids) <= set(result.merged) else part)
+            self._forget_guards()
             self._local.commit()
 
     def take_over_moves(self, moves: Mapping[str, tuple[int, int]], version: RemoteVersion) -> None:
@@ -229,15 +271,23 @@ class Edits:
         """Give up own edits and tombstones of `keys`, without `keys` also metadata; return how many there were."""
         with self._writing:
             wanted = [row.key for row in self._local.pending(cold=False)] if keys is None else list(keys)
-            dropped = self._drop(wanted, is_pending)
+            dropped = self._drop(wanted, is_pending) + self._give_up_merged(None if keys is None else set(wanted))
             if keys is None and self.metadata is not None:
                 self.forget_metadata(self.metadata)
                 self._local.set_metadata(None)
                 dropped += 1
-            if next(self._local.pending(cold=False), None) is None:
-                self._local.set_state(GUARDS_STATE, None)
+            self._forget_guards()
             self._local.commit()
             return dropped
+
+    def _give_up_merged(self, keys: set[str] | None) -> int:
+        before = len(self.merged.keys)
+        self.keep_merged(lambda part: None if keys is None else part.without(keys))
+        return before - len(self.merged.keys)
+
+    def _forget_guards(self) -> None:
+        if not self._merged_state and next(self._local.pending(cold=False), None) is None:
+            self._local.set_state(GUARDS_STATE, None)
 
     def detach(self, copies: Collection[str], metadata: bytes | None) -> None:
         """Make everything that is here pending, because the remote is gone.
@@ -254,13 +304,22 @@ class Edits:
             cached = [row for row in self._local.iter_rows() if row.version]
             self._local.evict([row.key for row in cached if row.key not in copies])
             self._local.update_rows([replace(row, version=0) for row in cached if row.key in copies])
-            for name in (PUSH_STATE, ACKS_STATE, REPLACE_STATE, GUARDS_STATE, ROOT_STATE):
+            for name in (PUSH_STATE, ACKS_STATE, REPLACE_STATE, GUARDS_STATE, ROOT_STATE, MERGED_STATE):
                 self._local.set_state(name, None)
             if metadata is None:
                 self._local.set_metadata(None)
             elif metadata != self.metadata:
                 self.set_metadata(json.loads(metadata), None)
             self._local.commit()
+
+
+def _over(own: Iterable[Row], others: Iterable[Row]) -> Iterator[Row]:
+    """Give own rows, and those of others whose keys are not among them."""
+    keys = set()
+    for row in own:
+        keys.add(row.key)
+        yield row
+    yield from (row for row in others if row.key not in keys)
 
 
 def _of_version(row: Row, version: int) -> Row:

@@ -41,9 +41,12 @@
     │   ├── VersionNotFoundError (LookupError, ValueError) no version has this name, id or time
     │   ├── UUIDMismatchError (ValueError)
     │   ├── ConflictError                       another commit touched the same keys or their guards
+    │   │   └── OverlapError                    two workers, or a worker and the owner, changed the same keys
     │   ├── LockLostError                       the lease on a database was taken over by another writer
+    │   ├── ForkError (ValueError)              a fork, or the result of one, that does not fit the database
     │   ├── CommitModeError (ValueError)        others commit to the database in another way
     │   └── PushError                           a push failed, every pending change is kept
+    │       ├── UploadsTooOldError              what was sent waited too long for its commit, and is sent anew next time
     │       ├── PushInProgressError (RuntimeError)      another thread is pushing through the same handle
     │       └── ConcurrentCompactionError (RuntimeError) others compacted again and again meanwhile
     ├── BudgetExceededError (RuntimeError)      a request that `budget()` does not allow; it was not sent
@@ -222,6 +225,14 @@ class ConflictError(RemoteError):
         self.guards = tuple(guards)
 
 
+class OverlapError(ConflictError):
+    """Two workers, or a worker and the owner of a fork, changed the same keys; nothing was merged."""
+
+
+class ForkError(RemoteError, ValueError):
+    """A fork, or the result of one, does not fit the database, or does something that only the owner may do."""
+
+
 class LockLostError(RemoteError):
     """Another writer took the lease on a database over; nothing was committed since."""
 
@@ -232,6 +243,10 @@ class CommitModeError(RemoteError, ValueError):
 
 class PushError(RemoteError):
     """A push failed; every pending change is kept."""
+
+
+class UploadsTooOldError(PushError):
+    """What was sent waited so long for its commit that it may be collected as garbage; the next push sends it anew."""
 
 
 class PushInProgressError(PushError, RuntimeError):

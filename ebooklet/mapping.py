@@ -7,11 +7,11 @@ from typing import Any
 
 from ebooklet.changes import Changes
 from ebooklet.errors import UntrustedFileError
+from ebooklet.forking import ForkableFile
 from ebooklet.format.checksum import Buffer
 from ebooklet.local.serializers import Serializer
 from ebooklet.synced import Write
 from ebooklet.times import microseconds
-from ebooklet.versioned import VersionedFile
 
 # The names the released package gives to the kinds of databases.
 TYPES = {"ebooklet": "EVariableLengthValue", "rcg": "RemoteConnGroup"}
@@ -22,7 +22,7 @@ BATCH_BYTES = 32 << 20
 _MISSING = object()
 
 
-class EBooklet(VersionedFile, MutableMapping[str, Any]):
+class EBooklet(ForkableFile, MutableMapping[str, Any]):
     """A persistent dictionary with str keys, in one local file and in step with S3.
 
     Made by :func:`ebooklet.open`. Values come from the remote when they are first touched; what is written stays local

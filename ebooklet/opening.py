@@ -11,6 +11,7 @@ from ebooklet.cache import cache_path
 from ebooklet.cache_manager import CacheManager, current_manager
 from ebooklet.cache_use import CacheUse
 from ebooklet.connection import Connection, S3Connection, as_connection
+from ebooklet.forks import open_fork
 from ebooklet.groups import RemoteConnGroup
 from ebooklet.history import Version
 from ebooklet.keeping import Keeping
@@ -262,6 +263,7 @@ class _Wanted:
             writable=self.flag != "r",
             on_error=self.on_error,
             newest_root=parts.newest_root,
+            open_fork=open_fork,
         )
 
     def _parts(self, assembly: Assembly) -> Parts:

@@ -2,106 +2,45 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from ebooklet.connection import Connection
 from ebooklet.copying import CopyResult, copy_version
 from ebooklet.edits import REPLACE_STATE, Edits
-from ebooklet.errors import OfflineError, PushError, RemoteMissingError, StoreError, UUIDMismatchError
+from ebooklet.errors import (
+    OfflineError,
+    PushError,
+    RemoteMissingError,
+    StoreError,
+    UploadsTooOldError,
+    UUIDMismatchError,
+)
+from ebooklet.format.table import Row
+from ebooklet.format.uploaded import Uploaded
 from ebooklet.kept_dialect import keep_dialect, recall_dialect
 from ebooklet.kept_pages import KeptPages
 from ebooklet.loading import Loader
-from ebooklet.local.working_copy import WorkingCopy
+from ebooklet.local.working_copy import WorkingCopy, Write
 from ebooklet.plan.compact import CompactPlan
 from ebooklet.progress import Progress, reporting
+from ebooklet.results import CompactResult, PushResult
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import OnConflict, PushOptions
+from ebooklet.sync.contract import PushResult as Pushed
 from ebooklet.sync.delete import DeleteResult, delete_database
+from ebooklet.sync.forks import with_uploaded
 from ebooklet.sync.lease import Lease, LeaseObject, LockInfo, break_lease
 from ebooklet.sync.moving import Pending, move
 from ebooklet.sync.push import push
 from ebooklet.sync.resume import resolve_push
 from ebooklet.sync.version import RemoteVersion, find_version, open_version
-from ebooklet.unpublished import Unpublished
+from ebooklet.unpublished import Unpublished, Version
 
 log = logging.getLogger("ebooklet")
-
-
-@dataclass(frozen=True, slots=True)
-class PushResult:
-    """What a push did; true when it published something and nothing failed.
-
-    Attributes
-    ----------
-    updated : bool
-        Whether there is a new version of the remote.
-    failures : dict
-        Always empty: a push succeeds as a whole or raises. Kept for scripts that look at it.
-    n_keys : int
-        Keys that were set or removed.
-    n_objects, nbytes : int
-        Objects written and their bytes.
-    n_requests : int
-        Requests sent.
-    seconds : float
-        How long it took.
-    version : str
-        Id of the current version.
-    """
-
-    updated: bool
-    failures: dict[str, str] = field(default_factory=dict)
-    n_keys: int = 0
-    n_objects: int = 0
-    nbytes: int = 0
-    n_requests: int = 0
-    seconds: float = 0.0
-    version: str = ""
-
-    def __bool__(self) -> bool:
-        return self.updated and not self.failures
-
-    def __str__(self) -> str:
-        if not self.updated:
-            return "nothing to push"
-        return f"pushed {self.n_keys} keys: {self.n_objects} objects, {self.nbytes} bytes, {self.n_requests} requests"
-
-
-@dataclass(frozen=True, slots=True)
-class CompactResult:
-    """What a compaction did; true when it published a version.
-
-    Attributes
-    ----------
-    plan : CompactPlan
-        What was to be done.
-    updated : bool
-        Whether there is a new version of the remote.
-    n_keys : int
-        Values that were moved; fewer than planned when others changed some meanwhile.
-    nbytes : int
-        Bytes sent.
-    n_requests : int
-        Requests in all.
-    """
-
-    plan: CompactPlan
-    updated: bool = False
-    n_keys: int = 0
-    nbytes: int = 0
-    n_requests: int = 0
-
-    def __bool__(self) -> bool:
-        return self.updated
-
-    def __str__(self) -> str:
-        if not self.updated:
-            return str(self.plan) if not self.plan else "nothing was moved: everything was changed by others meanwhile"
-        return f"{self.plan}; {self.n_keys} were moved with {self.n_requests} requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +125,7 @@ class Publisher:
                 guards=self._edits.guards(),
                 progress=report,
             )
-            result = push(store, self.place.key, self._edits, self.base, options)
+            result = self._pushed(options)
         self._follow(result.version)
         self.detached = False
         return PushResult(
@@ -199,6 +138,38 @@ class Publisher:
             version=result.version.snapshot.id.hex(),
         )
 
+    def _pushed(self, options: PushOptions) -> Pushed:
+        """Push; what workers sent so long ago that it might be collected is fetched and sent anew."""
+        place = self.place
+        try:
+            return push(place.store, place.key, self._edits, self.base, replace(options, uploaded=self._edits.merged))
+        except UploadsTooOldError:
+            if not self._edits.merged:
+                raise
+        self.take_in_merged()
+        return push(place.store, place.key, self._edits, self.base, options)
+
+    def take_in_merged(self) -> None:
+        """Fetch the values that workers have sent and make own edits of them."""
+        merged = self._edits.merged
+        if not merged or self.base is None:
+            return
+        own = {row.key for row in self._loader.local.pending(cold=False)}
+        seen = with_uploaded(self.base, merged)
+        gone = [key for key in merged.removed if key not in own]
+        self._edits.take_in(_values(seen, {row.key: row for row in merged.rows if row.key not in own}), gone)
+        self._follow(self.base)
+
+    def merge(self, uploaded: Uploaded) -> None:
+        """Let what workers sent wait for the next push, and read it from now on."""
+        self._edits.merge(uploaded)
+        self._follow(self.base)
+
+    @property
+    def published(self) -> Version:
+        """What the remote has, whatever is pending: nothing, if it is to be replaced."""
+        return Unpublished() if self.base is None or self._edits.replaces else self.base
+
     def _filled(self, wanted: PushOptions) -> PushOptions:
         """What the place says where the caller says nothing."""
         place = self.place
@@ -210,9 +181,9 @@ class Publisher:
             verify_lease=self.lease.verify if self.lease is not None else None,
         )
 
-    @property
-    def alone(self) -> bool:
-        """Whether commits may do without protection by the server: nobody else writes, or the lease is held."""
+    def vouch(self) -> bool:
+        """Tell whether a commit may do without protection by the server: nobody else writes, or the lease is held."""
+        self.verify_lease()
         return self.place.connection.single_writer or self.lease is not None
 
     def verify_lease(self) -> None:
@@ -327,7 +298,7 @@ class Publisher:
         same = version is not None and self.base is not None and version.snapshot.id == self.base.snapshot.id
         self._adopt(version)
         self.base = version
-        self._loader.pin(Unpublished() if version is None or self._edits.replaces else version)
+        self._loader.pin(shown(version, self._edits))
         return not same
 
     def rest_on(self, version: RemoteVersion) -> None:
@@ -366,6 +337,7 @@ class Publisher:
     def delete(self) -> DeleteResult:
         """Delete the remote; what is in the local file becomes pending, to be published again when asked."""
         self.verify_lease()
+        self.take_in_merged()
         copies, lost = self._loader.copies()
         if lost:
             log.warning(
@@ -402,6 +374,23 @@ def newest(place: Place, edits: Edits) -> RemoteVersion | None:
         if base is None:
             return None
         raise
+
+
+def shown(version: RemoteVersion | None, edits: Edits) -> Version:
+    """Return what a handle reads below its own edits: a version of the remote, with what was merged."""
+    if version is None or edits.replaces:
+        return Unpublished()
+    merged = edits.merged
+    return with_uploaded(version, merged) if merged else version
+
+
+def _values(version: RemoteVersion, rows: Mapping[str, Row]) -> Iterator[Write]:
+    """Fetch values, to be written as own edits with the times and notes of `rows`."""
+    for row, data in version.fetch([row for row in version.rows(list(rows)) if row is not None]):
+        if isinstance(data, Exception):
+            raise data
+        was = rows[row.key]
+        yield Write(row.key, data[: row.length], bytes(data[row.length :]), was.note, was.timestamp)
 
 
 def check_identity(version: RemoteVersion, name: str, uuid: UUID) -> None:

@@ -20,7 +20,8 @@ from ebooklet.payloads import OnError, Payloads, Write
 from ebooklet.plan.compact import CompactPlan
 from ebooklet.plan.push import PushPlan, plan_push
 from ebooklet.progress import Progress
-from ebooklet.publishing import CompactResult, Publisher, PushResult
+from ebooklet.publishing import Publisher
+from ebooklet.results import CompactResult, PushResult
 from ebooklet.stores.wrappers import Counts
 from ebooklet.sync.contract import OnConflict, PushOptions
 from ebooklet.sync.delete import DeleteResult
@@ -163,11 +164,11 @@ class SyncedFile(Payloads):
 
     def base_rows(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the rows of keys in the version that edits are based on, whatever is pending."""
-        return self._loader.remote.rows(keys)
+        return self._publisher.published.rows(keys)
 
     def base_times(self, rows: Sequence[Row]) -> list[int]:
         """Return when the values of rows of that version were written; asks the remote once for each pack."""
-        return [time for time, _ in self._loader.remote.times_and_notes(rows)]
+        return [time for time, _ in self._publisher.published.times_and_notes(rows)]
 
     @property
     def has_pending(self) -> bool:
@@ -195,7 +196,39 @@ class SyncedFile(Payloads):
 
     def _plan_push(self, pending: Iterable[Row]) -> PushPlan:
         place = self._publisher.place
-        return plan_push(pending, group_bytes=place.group_bytes, num_groups=place.num_groups)
+        sent = self._edits.merged.rows
+        return plan_push(pending, group_bytes=place.group_bytes, num_groups=place.num_groups, reused=sent)
+
+    # ---- whether it is whole -----------------------------------------------------------------------------------
+
+    def verify(self, remote: bool = True, *, describe: Callable[[str], str] = repr) -> ComparisonReport:
+        """Read every value in the local file, and compare its checksum with what the remote says of its key.
+
+        Nothing is fetched but parts of the key table that are not known yet. Whether the remote itself is whole tells
+        :func:`ebooklet.fsck`.
+
+        Parameters
+        ----------
+        remote
+            Whether to compare with the version of the remote that this handle reads; otherwise only the checksums of
+            the local file are verified.
+        describe
+            Names a key in messages.
+
+        Returns
+        -------
+        ComparisonReport
+            True when nothing is wrong; prints as text.
+        """
+        self._check_open()
+        base = self.base
+        return compare_with_remote(
+            self._loader.copies_in,
+            self._loader.remote if remote else None,
+            self.remote_uri,
+            base.snapshot.id.hex() if remote and base is not None else "",
+            describe,
+        )
 
     # ---- the remote --------------------------------------------------------------------------------------------
 

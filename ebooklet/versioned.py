@@ -5,7 +5,7 @@ from typing import Any
 
 from ebooklet.difference import Difference
 from ebooklet.history import Log, Version
-from ebooklet.publishing import PushResult
+from ebooklet.results import PushResult
 from ebooklet.sync.collect import CollectResult
 from ebooklet.sync.version import CachedRoot
 from ebooklet.synced import SyncedFile

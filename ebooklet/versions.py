@@ -11,7 +11,8 @@ from ebooklet.errors import OfflineError, RemoteMissingError
 from ebooklet.format.table import Row
 from ebooklet.history import Log, Version
 from ebooklet.plan.history import Spec
-from ebooklet.publishing import Publisher, PushResult
+from ebooklet.publishing import Publisher
+from ebooklet.results import PushResult
 from ebooklet.sizes import parse_duration
 from ebooklet.sync.collect import CollectResult, collect_garbage
 from ebooklet.sync.contract import PushResult as Pushed

@@ -32,9 +32,9 @@ FLOORS = {
     "ebooklet": [
         ["__init__"],
         ["opening", "restoring"],
-        ["lease"],
+        ["lease", "forks"],
         ["assembly", "cache_manager"],
-        ["groups", "mapping", "versioned", "synced", "payloads", "changes"],
+        ["groups", "mapping", "forking", "versioned", "synced", "payloads", "changes"],
         ["bringing", "versions", "pinned"],
         [
             "publishing",
@@ -50,7 +50,7 @@ FLOORS = {
             "fetched",
         ],
         ["eviction", "validation"],
-        ["kept_dialect", "kept_pages", "history", "difference"],
+        ["kept_dialect", "kept_pages", "history", "difference", "results"],
         ["facts", "folders"],
         ["connection", "places", "metering", "description", "configuration", "checking", "aliases"],
         ["sync"],

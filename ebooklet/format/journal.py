@@ -4,7 +4,7 @@ Three entries of the local file's state: ``push`` is written before the first by
 to commit; ``push.acks`` lists the packs that arrived; ``guards`` says which records the pending keys rely on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,6 +69,8 @@ class PushJournal:
         Whether it replaces everything.
     dropped_metadata : bytes or None
         The user's metadata if they were given up.
+    merged : tuple of bytes
+        Ids of the results of workers that it publishes.
     """
 
     uuid: UUID
@@ -82,6 +84,7 @@ class PushJournal:
     metadata: bytes | None = None
     replace: bool = False
     dropped_metadata: bytes | None = None
+    merged: tuple[bytes, ...] = ()
 
     def encode(self) -> bytes:
         """Write the journal."""
@@ -93,12 +96,13 @@ class PushJournal:
                 "commit": self.commit,
                 "root": self.root,
                 "base_etag": self.base_etag,
-                "uploads": [[u.name, u.size, u.cold_offset, u.cold_length, u.cold_digest] for u in self.uploads],
+                "uploads": encode_uploads(self.uploads),
                 "rows": encode_rows(self.rows, self.removed),
                 "dropped": encode_rows((), self.dropped),
                 "metadata": self.metadata,
                 "replace": self.replace,
                 "dropped_metadata": self.dropped_metadata,
+                "merged": list(self.merged),
             },
         )
 
@@ -106,23 +110,43 @@ class PushJournal:
     def decode(cls, data: Buffer) -> "PushJournal":
         """Read a journal."""
         fields = unseal(_PUSH, "the journal of a push", data)
-        uploads = tuple(_upload(fields, plain) for plain in fields.items("uploads", _MOST))
-        rows, removed = decode_rows(fields.blob("rows"))
-        if any(row.pack >= len(uploads) for row in rows):
-            raise fields.fault("a row is in no pack")
+        uploads, rows, removed = decode_uploaded(fields)
         return cls(
             uuid=UUID(bytes=fields.exactly("uuid", 16)),
             commit=fields.exactly("commit", 16),
             root=fields.blob("root"),
             base_etag=fields.text("base_etag", 1024),
             uploads=uploads,
-            rows=tuple(rows),
-            removed=tuple(removed),
+            rows=rows,
+            removed=removed,
             dropped=tuple(decode_rows(fields.blob("dropped"))[1]),
             metadata=fields.blob("metadata") if fields.has("metadata") else None,
             replace=fields.flag("replace"),
             dropped_metadata=fields.blob("dropped_metadata") if fields.has("dropped_metadata") else None,
+            merged=decode_ids(fields, "merged"),
         )
+
+
+def encode_uploads(uploads: Iterable[Upload]) -> list[list[Any]]:
+    """Write packs."""
+    return [[u.name, u.size, u.cold_offset, u.cold_length, u.cold_digest] for u in uploads]
+
+
+def decode_uploaded(fields: Fields) -> tuple[tuple[Upload, ...], tuple[Row, ...], tuple[str, ...]]:
+    """Read packs, the rows in them, and removed keys."""
+    uploads = tuple(_upload(fields, plain) for plain in fields.items("uploads", _MOST))
+    rows, removed = decode_rows(fields.blob("rows"))
+    if any(row.pack >= len(uploads) for row in rows):
+        raise fields.fault("a row is in no pack")
+    return uploads, tuple(rows), tuple(removed)
+
+
+def decode_ids(fields: Fields, name: str) -> tuple[bytes, ...]:
+    """Read a list of ids."""
+    found = fields.items(name, _MOST)
+    if not all(isinstance(one, bytes) and len(one) == 16 for one in found):
+        raise fields.fault("an id is damaged")
+    return tuple(found)
 
 
 def encode_acks(acks: Mapping[bytes, datetime]) -> bytes:

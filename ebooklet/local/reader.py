@@ -81,6 +81,11 @@ class Reader(Handle):
         return serializer(self.value_serializer, trusted=self._trust_pickle)
 
     @property
+    def trusts_pickle(self) -> bool:
+        """Whether the caller asked for pickled values to be unpickled."""
+        return self._trust_pickle
+
+    @property
     def commit_number(self) -> int:
         """Number of the commit this handle sees."""
         return self._commit.record.number

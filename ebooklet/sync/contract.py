@@ -10,6 +10,7 @@ from ebooklet.format.columns import column
 from ebooklet.format.packing import versions_of
 from ebooklet.format.snapshot import DEFAULT_GRACE
 from ebooklet.format.table import Row
+from ebooklet.format.uploaded import Uploaded
 from ebooklet.plan.push import UPLOADS
 from ebooklet.sync.fetch import Progress
 from ebooklet.sync.version import RemoteVersion
@@ -74,6 +75,8 @@ class PushOptions:
         By prefix of pending keys, the keys of records they rely on.
     on_conflict : str
         ``'raise'``, ``'ours'`` (write over it) or ``'theirs'`` (give up the own changes of these keys).
+    uploaded : Uploaded
+        What workers have sent and this push publishes; the source has its rows among the pending ones.
     single_writer : bool
         The caller's word that nobody else writes, where the server has no conditional writes.
     verify_lease : callable, optional
@@ -101,6 +104,7 @@ class PushOptions:
     order: Callable[[str], Any] | None = None
     guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_conflict: OnConflict = "raise"
+    uploaded: Uploaded = field(default_factory=Uploaded)
     single_writer: bool = False
     verify_lease: Callable[[], None] | None = None
     threads: int = UPLOADS
@@ -143,6 +147,8 @@ class PushResult:
         Objects written and their bytes, the root included.
     attempts : int
         Commits tried; more than one if races were lost.
+    merged : tuple of bytes
+        Ids of the results of workers that it published.
     """
 
     version: RemoteVersion
@@ -157,6 +163,7 @@ class PushResult:
     nbytes: int = 0
     attempts: int = 0
     dropped_metadata: bytes | None = None
+    merged: tuple[bytes, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.commit)

@@ -100,6 +100,7 @@ class Pushing:
         """Do it."""
         own, reusable = self._take_up()
         options = self.options
+        reusable = reusable.joined(options.uploaded)
         self.pending = Pending(tuple(self.source.pending()), options.guards, options.metadata, options.replace)
         if self.base is not None:
             self.base.check_writable()
@@ -244,6 +245,7 @@ class Pushing:
             change.metadata,
             change.replace,
             self.pending.dropped_metadata,
+            self.options.uploaded.ids,
         )
 
     def _read(self, rows: Sequence[Row]) -> Iterable[Buffer]:
@@ -254,7 +256,12 @@ class Pushing:
         known = self.base.root.inline if self.base and not change.replace else {}
         first = self.options.inline_keys()
         wanted = {*first, *known}
-        rows = [row for row in change.rows if row.key in wanted and row.length + row.tail <= MAX_INLINE]
+        there = {upload.name for upload in self.options.uploaded.uploads}  # and not here
+        rows = [
+            row
+            for row in change.rows
+            if row.key in wanted and row.length + row.tail <= MAX_INLINE and change.uploads[row.pack].name not in there
+        ]
         new = {row.key: bytes(value) for row, value in zip(rows, self._read(rows), strict=True)}
         return choose_inline(known, first, new, [*(row.key for row in change.rows), *change.removed])
 
@@ -291,4 +298,5 @@ class Pushing:
             self.nbytes,
             attempts,
             self.pending.dropped_metadata,
+            self.options.uploaded.ids,
         )

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from ebooklet.errors import FileFormatError, PushError, StoreError
+from ebooklet.errors import FileFormatError, StoreError, UploadsTooOldError
 from ebooklet.format.journal import ACKS_STATE, PUSH_STATE, PushJournal, Upload, decode_acks, encode_acks
 from ebooklet.format.names import object_text
 from ebooklet.format.table import Row
+from ebooklet.format.uploaded import Uploaded
 from ebooklet.sizes import duration_text
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.commit import own_version
@@ -48,6 +49,20 @@ class Reusable:
     rows: tuple[Row, ...] = ()
     acks: Mapping[bytes, datetime] = field(default_factory=dict)
 
+    def joined(self, uploaded: Uploaded) -> "Reusable":
+        """Add the packs of workers; those of them that an earlier attempt listed are not listed again."""
+        if not uploaded:
+            return self
+        theirs = {upload.name for upload in uploaded.uploads}
+        numbers = [number for number, upload in enumerate(self.uploads) if upload.name not in theirs]
+        place = {number: new for new, number in enumerate(numbers)}
+        own = (replace(row, pack=place[row.pack]) for row in self.rows if row.pack in place)
+        return Reusable(
+            (*(self.uploads[number] for number in numbers), *uploaded.uploads),
+            (*own, *(replace(row, pack=row.pack + len(numbers)) for row in uploaded.rows)),
+            {**self.acks, **uploaded.acks},
+        )
+
 
 def read_journal(state: State) -> PushJournal | None:
     """Return the journal of the last push, None when there is none or it is damaged."""
@@ -82,6 +97,7 @@ def resolve_push(state: State, current: RemoteVersion | None) -> PushResult | No
         metadata=journal.metadata,
         replaced=journal.replace,
         dropped_metadata=journal.dropped_metadata,
+        merged=journal.merged,
     )
 
 
@@ -134,7 +150,7 @@ class Acks:
         server, here = self._clock
         now = server + timedelta(seconds=max(0.0, time.time() - here))
         if now - min(times) >= timedelta(seconds=grace / 2):
-            raise PushError(
+            raise UploadsTooOldError(
                 f"what was sent to {place} has waited longer than {duration_text(grace / 2)} for its commit, and may "
                 "be collected as garbage. Every pending change is kept; push again: what is too old is sent anew"
             )

@@ -69,8 +69,8 @@ class Uploader:
             Told of each object as it arrives.
         """
         todo = [*packs] if carrier.upload is not None else [*packs, (carrier.name, NOTHING)]
-        jobs = [partial(self._put, name, layout) for name, layout in todo[:-1]]
-        jobs.append(partial(self._put, *todo[-1], following.tail, following.snapshot))
+        jobs = [partial(self.put, name, layout) for name, layout in todo[:-1]]
+        jobs.append(partial(self.put, *todo[-1], following.tail, following.snapshot))
         total, done, sent = sum(layout.size for _, layout in packs), 0, 0
         for number, found in completed(jobs, self.threads):
             if isinstance(found, Exception):
@@ -83,7 +83,8 @@ class Uploader:
                     self.progress(done, total)
         return sent
 
-    def _put(self, name: bytes, layout: Layout, tail: Sequence[bytes] = (), snapshot: tuple[int, int] = (0, 0)) -> Sent:
+    def put(self, name: bytes, layout: Layout, tail: Sequence[bytes] = (), snapshot: tuple[int, int] = (0, 0)) -> Sent:
+        """Send one pack, with the tail of the next version if it carries that."""
         parts = list(pack_parts(self.uuid, name, layout, self.read, tail, snapshot))
         meta = self.store.put(self.prefix + object_text(name), parts)
         return Sent(name, sum(map(len, parts)), meta.last_modified or meta.server_date)
