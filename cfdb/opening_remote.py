@@ -1,12 +1,15 @@
 """How is a dataset that lives in a bucket opened? It needs more than a local one, and is loaded when first used."""
 
 import os
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cfdb.model.dataset import check_on_error
 from cfdb.model.edataset import EDataset
 from cfdb.model.history import check_history, history_of
+from cfdb.model.structure import Structure
 from cfdb.opening import check_flag, checked_options, is_created, new_record, open_structure
 from cfdb.options import get_options
 from cfdb.storage.ebooklet_store import EBookletStore
@@ -128,6 +131,7 @@ def open_edataset(
     try:
         is_new = is_created(store, flag)
         structure = open_structure(store, flag, record)
+        store.readable = _names_of(structure)
         history = history_of(structure, track_history, is_new=is_new)
     except BaseException:
         store.close()
@@ -143,6 +147,17 @@ def open_edataset(
         history=history,
         push_on_close=push_on_close,
     )
+
+
+def _names_of(structure: Structure) -> Callable[[str], str]:
+    """Say what keys stand for; the structure is not held, as it is closed when it is forgotten."""
+    weak = weakref.ref(structure)
+
+    def readable(key: str) -> str:
+        known = weak()
+        return repr(key) if known is None else known.describe(key)
+
+    return readable
 
 
 def _cache(cache: Any) -> Any:

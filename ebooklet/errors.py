@@ -262,4 +262,12 @@ class BudgetExceededError(EBookletError, RuntimeError):
 
 
 class OfflineError(EBookletError, ConnectionError):
-    """Something is needed from the remote while working offline."""
+    """Something is needed from the remote while working offline.
+
+    Attributes
+    ----------
+    keys
+        The values that are needed, as far as they are known.
+    """
+
+    keys: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from ebooklet.format.columns import Column
 from ebooklet.format.table import Row, is_pending
 from ebooklet.keeping import Keeping, in_passing
 from ebooklet.local.working_copy import WorkingCopy, Write
+from ebooklet.offline import worst_of
 from ebooklet.survey import Place, Survey, place_of, survey
 from ebooklet.unpublished import Version
 
@@ -180,7 +181,7 @@ class Loader:
         arrived: dict[str, Buffer] = {}
         once = {keys[number]: number for number in missing}.values()
         for batch in self.arrivals(found.version, found.asked(once)) if missing else ():
-            arrived.update((fetched.row.key, fetched.payload) for fetched in _all_well(batch))
+            arrived.update((fetched.row.key, fetched.payload) for fetched in self._all_well(batch))
         for number in missing:
             values[number] = arrived[keys[number]]
         return values
@@ -209,7 +210,9 @@ class Loader:
             places.setdefault(found.keys[number], []).append(number)
         once = [numbers[0] for numbers in places.values()]
         for batch in self.arrivals(found.version, found.asked(once)):
-            landed = [(number, fetched.payload) for fetched in _all_well(batch) for number in places[fetched.row.key]]
+            landed = [
+                (number, fetched.payload) for fetched in self._all_well(batch) for number in places[fetched.row.key]
+            ]
             yield [number for number, _ in landed], [payload for _, payload in landed]
 
     def missing(self, found: Survey) -> list[int]:
@@ -429,9 +432,8 @@ class Loader:
                 del self._kept[fetched.row.key]
                 self._kept_bytes -= len(fetched.data)
 
-
-def _all_well(batch: _Landed) -> Iterator[Fetched]:
-    for _, arrived in batch:
-        if isinstance(arrived, Exception):
-            raise arrived
-        yield arrived
+    def _all_well(self, batch: _Landed) -> list[Fetched]:
+        failures = {row.key: arrived for row, arrived in batch if isinstance(arrived, Exception)}
+        if failures:
+            raise worst_of(self.local.name, failures)
+        return [arrived for _, arrived in batch if not isinstance(arrived, Exception)]

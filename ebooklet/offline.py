@@ -5,14 +5,15 @@ version that is cached, and whatever is not cached raises :class:`~ebooklet.erro
 """
 
 import warnings
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 from ebooklet.errors import NotModifiedError, OfflineError, RemoteConnectionError
 from ebooklet.stores.protocol import Object, ObjectStore
 from ebooklet.stores.wrappers import StoreWrapper, Verb
 
 T = TypeVar("T")
+SHOWN = 5  # keys that an error names
 
 
 class Offline(StoreWrapper):
@@ -66,6 +67,45 @@ class OfflineWhenUnreachable(StoreWrapper):
                 self._offline = Offline(self.inner)
                 warnings.warn(f"{self.uri} cannot be reached, working offline: {error}", UserWarning, stacklevel=3)
         return self._offline._call(verb, key, thunk, size)
+
+
+def is_offline(store: ObjectStore) -> bool | Literal["auto"]:
+    """Tell whether a store, wrapped perhaps, is out of reach: True as asked for, ``'auto'`` as it turned out."""
+    while isinstance(store, StoreWrapper):
+        if isinstance(store, Offline):
+            return True
+        if isinstance(store, OfflineWhenUnreachable):
+            return "auto" if store.offline else False
+        store = store.inner
+    return False
+
+
+def offline_error(name: str, keys: Sequence[str], readable: Callable[[str], str] = repr) -> OfflineError:
+    """Make the error that names what is not here.
+
+    Parameters
+    ----------
+    name
+        The local file.
+    keys
+        The values that are needed.
+    readable
+        Says what a key stands for.
+    """
+    shown = ", ".join(dict.fromkeys(readable(key) for key in keys[:SHOWN]))
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    error = OfflineError(
+        f"offline: {shown}{more} {'is' if len(keys) == 1 else 'are'} not in {name}; open with offline=False to fetch "
+        f"{'it' if len(keys) == 1 else 'them'}"
+    )
+    error.keys = tuple(keys)
+    return error
+
+
+def worst_of(name: str, failures: Mapping[str, Exception]) -> Exception:
+    """Give the error to raise where several values failed: the first, or one that names all that are not here."""
+    away = [key for key, error in failures.items() if isinstance(error, OfflineError)]
+    return offline_error(name, away) if away else next(iter(failures.values()))
 
 
 def offline_store(store: ObjectStore, mode: object) -> ObjectStore:

@@ -17,6 +17,7 @@ from ebooklet.format.checksum import Buffer
 from ebooklet.format.table import Row, is_pending
 from ebooklet.loading import Loader, Values
 from ebooklet.local.committing import Pending, Write
+from ebooklet.offline import worst_of
 from ebooklet.pace import Pace
 from ebooklet.progress import Progress, reporting
 from ebooklet.survey import Place
@@ -164,8 +165,9 @@ class Payloads:
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Bring values here that will be read soon; the first failure is raised."""
-        for failure in self.load(list(keys)).values():
-            raise failure
+        failures = self.load(list(keys))
+        if failures:
+            raise worst_of(self.name, failures)
 
     def load(self, keys: Sequence[str] | None = None, *, progress: Progress = None) -> dict[str, Exception]:
         """Bring the values of `keys`, of all by default, into the local file.

@@ -7,14 +7,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
+from ebooklet.comparing import ComparisonReport, compare_with_remote
 from ebooklet.connection import Connection
 from ebooklet.copying import CopyResult
 from ebooklet.edits import Edits
+from ebooklet.errors import OfflineError
 from ebooklet.format.table import Row
 from ebooklet.keeping import CacheInfo
 from ebooklet.loading import Loader
+from ebooklet.offline import is_offline
 from ebooklet.pace import Pace, pace_of
 from ebooklet.payloads import OnError, Payloads, Write
 from ebooklet.plan.compact import CompactPlan
@@ -82,6 +85,11 @@ class SyncedFile(Payloads):
     def detached(self) -> bool:
         """Whether this handle deleted its remote: only an explicit `push` publishes again."""
         return self._publisher.detached
+
+    @property
+    def offline(self) -> bool | Literal["auto"]:
+        """Whether the remote is out of reach: True when opened so, ``'auto'`` when it could not be reached."""
+        return is_offline(self._publisher.place.store)
 
     def cache_info(self) -> CacheInfo:
         """Tell how much was read from the local file and how much was fetched since this handle was opened.
@@ -288,6 +296,11 @@ class SyncedFile(Payloads):
         )
         self._check_writable()
         self.sync()
+        if self.offline and self.has_pending:
+            raise OfflineError(
+                f"offline: what waits in {self.name} cannot be pushed to {self.remote_uri} and stays there; open it "
+                "with offline=False and push() again"
+            )
         return self._publisher.push(options, progress)
 
     def plan_compaction(self, *, group_bytes: int | None = None) -> CompactPlan:

@@ -1,5 +1,6 @@
 """What can a dataset do that is in step with a remote?"""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -253,6 +254,24 @@ class EDataset(Dataset):
         self._structure.check_open()
         return self._store.db.copy_remote(remote_conn, history, overwrite, progress=progress)
 
+    def verify(self, remote: bool = True) -> Any:
+        """Read every chunk that is here, and compare its checksum with what the remote says; no chunk is fetched.
+
+        Whether the remote itself is whole tells :func:`ebooklet.fsck`.
+
+        Parameters
+        ----------
+        remote : bool
+            Whether to compare with the remote; otherwise only the checksums of the local file are verified.
+
+        Returns
+        -------
+        ComparisonReport
+            True when nothing is wrong; prints as text.
+        """
+        self._structure.check_open()
+        return self._store.db.verify(remote, describe=self._store.readable)
+
     def plan_compaction(self, *, group_bytes: int | None = None) -> Any:
         """Tell which objects of the remote `compact` would rewrite, with what costs and gain; prints as a sentence.
 
@@ -315,6 +334,8 @@ class EDataset(Dataset):
     def close(self) -> None:
         """Make every change permanent in the local file, push what is pending, and release the file.
 
+        Offline nothing is pushed: changes wait in the local file.
+
         Raises
         ------
         ebooklet.PushError
@@ -326,9 +347,20 @@ class EDataset(Dataset):
             if self._store.writable:
                 self.sync()
                 if self._push_on_close and not self._store.db.detached and self._store.db.has_pending:
-                    self.push()
+                    self._push_at_last()
         finally:
             self._structure.close()
+
+    def _push_at_last(self) -> None:
+        """Push on closing; offline it has to wait."""
+        if not self._store.db.offline:
+            self.push()
+        elif self._store.db.offline == "auto":
+            warnings.warn(
+                f"{self.remote_uri} cannot be reached: {len(self.changes())} changes wait in {self.file_path}; open it "
+                "again and push()",
+                stacklevel=4,
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -7,8 +7,9 @@ from typing import Any
 from cfdb.storage.booklet_store import translated
 from cfdb.storage.protocol import Arrived, Brought, Buffer, ChunkWrite, HowToLoad, Stored, look_up
 from ebooklet.bringing import How
-from ebooklet.errors import ConflictError
+from ebooklet.errors import ConflictError, OfflineError
 from ebooklet.mapping import EBooklet
+from ebooklet.offline import offline_error, worst_of
 from ebooklet.sizes import parse_rate
 from ebooklet.synced import Write
 
@@ -24,6 +25,22 @@ class EBookletStore:
 
     def __init__(self, db: EBooklet) -> None:
         self.db = db
+        self.readable: Callable[[str], str] = repr
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Translate errors, and say of what is missing offline which chunk it is."""
+        try:
+            with translated():
+                yield
+        except OfflineError as error:
+            if not error.keys:
+                raise
+            raise offline_error(self.db.name, error.keys, self.readable) from error
+
+    def _streamed(self, arriving: Iterator[Arrived]) -> Generator[Arrived, None, None]:
+        with self._reading():
+            yield from arriving
 
     @property
     def writable(self) -> bool:
@@ -37,12 +54,12 @@ class EBookletStore:
 
     def get(self, key: str) -> bytes | None:
         """Give the payload, or None."""
-        with translated():
+        with self._reading():
             return self.db.get_payload(key)
 
     def get_many(self, keys: Sequence[str]) -> Sequence[Buffer | None]:
         """Give the payloads in the order of the keys."""
-        with translated():
+        with self._reading():
             return self.db.get_views(keys)
 
     def set_many(self, items: Iterable[ChunkWrite]) -> None:
@@ -71,9 +88,12 @@ class EBookletStore:
             return self.db.sizes(keys)
 
     def notes(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Give the notes, None for keys never written."""
+        """Give the notes, None for keys never written; offline those that are not here are empty."""
         with translated():
-            return self.db.notes(keys)
+            try:
+                return self.db.notes(keys)
+            except OfflineError:
+                return [b"" if there else None for there in self.db.has(keys)]
 
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
         """Replace notes of existing keys; a value that came from the remote becomes an own edit."""
@@ -89,14 +109,16 @@ class EBookletStore:
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch what is not here, in as few requests as possible."""
-        with translated():
+        with self._reading():
             self.db.prefetch(list(keys))
 
     def load(self, keys: Sequence[str], how: HowToLoad) -> Brought:
         """Bring these keys near, in as few requests as possible, committing on the way."""
         rate = None if how.max_rate is None else parse_rate(how.max_rate)
-        with translated():
+        with self._reading():
             loaded = self.db.bring(keys, How(counted=how.report, max_rate=rate, stop=how.stop), ordered=how.ordered)
+            if any(isinstance(error, OfflineError) for error in loaded.failures.values()):
+                raise worst_of(self.db.name, loaded.failures)
         return Brought(len(loaded.fetched), loaded.nbytes, loaded.n_requests, loaded.failures)
 
     def estimate(self, keys: Sequence[str], ordered: bool = False) -> Any:
@@ -106,9 +128,9 @@ class EBookletStore:
 
     def stream(self, keys: Iterable[str]) -> Generator[Arrived, None, None] | None:
         """Give payloads as they arrive, while others are on their way; None when all are here."""
-        with translated():
+        with self._reading():
             arriving = self.db.stream(list(keys))
-        return None if arriving is None else _streamed(arriving)
+        return None if arriving is None else self._streamed(arriving)
 
     def local(self, keys: Sequence[str]) -> list[bool]:
         """Tell for every key whether reading it needs no request."""
@@ -181,11 +203,6 @@ class EBookletStore:
         """Rewrite objects of the remote, without changing a value."""
         with translated():
             return self.db.compact(**options)
-
-
-def _streamed(arriving: Iterator[Arrived]) -> Generator[Arrived, None, None]:
-    with translated():
-        yield from arriving
 
 
 @contextmanager
