@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ebooklet.cache_manager import CacheManager
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.checking import ConnectionReport
+    from ebooklet.comparing import ComparisonReport
     from ebooklet.connection import S3Connection
     from ebooklet.copying import CopyResult, copy_remote
     from ebooklet.errors import (
@@ -94,6 +95,7 @@ _HOMES = {
     "ClosedError": "ebooklet.errors:ClosedError",
     "CommitModeError": "ebooklet.errors:CommitModeError",
     "CommitUncertainError": "ebooklet.errors:CommitUncertainError",
+    "ComparisonReport": "ebooklet.comparing:ComparisonReport",
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
     "ConflictError": "ebooklet.errors:ConflictError",
     "ConnectionReport": "ebooklet.checking:ConnectionReport",
@@ -182,6 +184,7 @@ __all__ = [
     "ClosedError",
     "CommitModeError",
     "CommitUncertainError",
+    "ComparisonReport",
     "ConcurrentCompactionError",
     "ConflictError",
     "ConnectionReport",

@@ -39,6 +39,8 @@ FLOORS = {
         [
             "publishing",
             "copying",
+            "comparing",
+            "repairing",
             "edits",
             "loading",
             "survey",
