@@ -119,7 +119,7 @@ class LoadPlan:
         )
 
 
-def plan_load(loader: Loader, keys: Sequence[str], *, ordered: bool = False) -> LoadPlan:
+def plan_load(loader: Loader, keys: Sequence[str], *, ordered: bool = False, most: int | None = None) -> LoadPlan:
     """Plan what has to be fetched so that the values of `keys` are here.
 
     Parameters
@@ -130,12 +130,16 @@ def plan_load(loader: Loader, keys: Sequence[str], *, ordered: bool = False) -> 
         Which values; those that do not exist count as here.
     ordered
         Whether values shall arrive about in the order of `keys`, not in the order that takes the fewest requests.
+    most
+        Bytes after which the rest is left out.
     """
     wanted = list(dict.fromkeys(keys))
     found = loader.survey(wanted)
     missing = loader.missing(found)
-    asked = found.asked(missing)
     sizes = found.sizes()
+    if most is not None:
+        missing = missing[: int(np.searchsorted(np.cumsum(sizes[np.array(missing, np.intp)]), most, "right"))]
+    asked = found.asked(missing)
     local_bytes = int(sizes.sum()) - int(sizes[np.array(missing, np.intp)].sum())
     return LoadPlan(found.version, tuple(_steps(asked, ordered)), len(wanted) - len(missing), local_bytes)
 

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,7 @@ class Keeping:
         self.release = release
         self.validated = validated
         self.hits = self.misses = self.hit_bytes = self.miss_bytes = 0
+        self._held = 0
         self._used: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -102,9 +103,25 @@ class Keeping:
             self.misses += len(came)
             self.miss_bytes += sum(came)
 
+    @property
+    def room(self) -> int | None:
+        """Bytes that may arrive in advance and stay until they are read; None is no limit."""
+        return None if self.limit is None or self._held else int(self.limit * (1 - KEPT_SHARE))
+
+    @contextmanager
+    def everything(self) -> Iterator[None]:
+        """Let nothing leave for a while."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+
     def exceeded_by(self, local: WorkingCopy) -> bool:
         """Whether a file is larger than it may be."""
-        return self.limit is not None and local.size > self.limit
+        return self.limit is not None and not self._held and local.size > self.limit
 
     def trim(self, writer: WorkingCopy) -> Evicted:
         """Drop what was not used for longest from a file that is too large; there is nothing uncommitted in it."""

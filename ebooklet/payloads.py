@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal, Self
 from uuid import UUID
 
-from ebooklet.bringing import ANYHOW, How, Loaded, bring, plan_load
+from ebooklet.bringing import ANYHOW, How, Loaded, LoadPlan, bring, plan_load
 from ebooklet.edits import Edits
 from ebooklet.errors import ClosedError, ReadOnlyError
 from ebooklet.estimate import Estimate
@@ -20,6 +20,7 @@ from ebooklet.local.committing import Pending, Write
 from ebooklet.offline import worst_of
 from ebooklet.pace import Pace
 from ebooklet.progress import Progress, reporting
+from ebooklet.sizes import byte_size
 from ebooklet.survey import Place
 from ebooklet.times import microseconds
 
@@ -164,10 +165,11 @@ class Payloads:
         return self._loader.is_local(keys)
 
     def prefetch(self, keys: Iterable[str]) -> None:
-        """Bring values here that will be read soon; the first failure is raised."""
-        failures = self.load(list(keys))
-        if failures:
-            raise worst_of(self.name, failures)
+        """Bring values here that will be read soon, no more than stay until then; the first failure is raised."""
+        self._check_open()
+        loaded = self._carry_out(plan_load(self._loader, list(keys), most=self._loader.keeping.room), ANYHOW)
+        if loaded.failures:
+            raise worst_of(self.name, loaded.failures)
 
     def load(self, keys: Sequence[str] | None = None, *, progress: Progress = None) -> dict[str, Exception]:
         """Bring the values of `keys`, of all by default, into the local file.
@@ -185,6 +187,16 @@ class Payloads:
         """Bring the values of `keys` into the local file; see `plan_load` and `How`."""
         self._check_open()
         plan = plan_load(self._loader, keys, ordered=ordered)
+        limit, total = self._loader.keeping.limit, plan.local_bytes + plan.nbytes
+        if self._loader.keeping.room is not None and limit is not None and total > limit and plan.nbytes:
+            warnings.warn(
+                f"{self.name} may take {byte_size(limit)} and {byte_size(total)} are loaded: what arrives first leaves "
+                "it again",
+                stacklevel=3,
+            )
+        return self._carry_out(plan, how)
+
+    def _carry_out(self, plan: LoadPlan, how: How) -> Loaded:
         return bring(self._loader, plan, replace(how, checkpoint=self._commit_copies, pace=self._pace()))
 
     def estimate_load(self, keys: Sequence[str] | None = None, *, ordered: bool = False) -> Estimate:
@@ -221,7 +233,11 @@ class Payloads:
     def set_notes(self, notes: Mapping[str, bytes]) -> None:
         """Change notes of existing values; a value that came from the remote becomes an own edit by that."""
         self._check_writable()
-        self.prefetch(notes)
+        with self._loader.keeping.everything():
+            self.prefetch(notes)
+            self._set_notes(notes)
+
+    def _set_notes(self, notes: Mapping[str, bytes]) -> None:
         with self._loader.writing:
             self._edited.update(notes)
             held = [place.own or place.copy for place in self._loader.places(list(notes))]

@@ -383,10 +383,11 @@ class SyncedFile(Payloads):
             return self._publisher.deletion()
         self._check_writable()
         self.sync()
-        if load:
-            for failure in self.load().values():
-                raise failure
-        return self._publisher.delete()
+        with self._loader.keeping.everything():
+            if load:
+                for failure in self.bring(list(self.iter_keys())).failures.values():
+                    raise failure
+            return self._publisher.delete()
 
     def copy_remote(
         self, remote_conn: object, history: bool = False, overwrite: bool = False, *, progress: Progress = None

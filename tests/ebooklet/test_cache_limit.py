@@ -57,7 +57,8 @@ def test_a_file_stays_within_its_size_and_readers_notice_nothing(
             for key in turn:
                 assert db[key] == value(key)
                 assert db.cache_info().size <= LIMIT + 2 * SIZE
-        assert db.load() == {}
+        with pytest.warns(UserWarning, match=r"may take 400 kB and 1\.20 MB are loaded"):
+            assert db.load() == {}
         assert db.cache_info().size <= LIMIT + 2 * SIZE
         assert len(db) == len(KEYS), "every key is still there"
     if path is not None:
@@ -189,3 +190,29 @@ def test_an_eviction_says_what_it_freed(tmp_path: Path) -> None:
         assert not evict(local, LIMIT).n_keys
         evict(local, 0)
         assert list(local) == ["own"]
+
+
+def test_what_is_asked_for_in_advance_is_not_fetched_twice(store: CountingStore) -> None:
+    with opened(store, None) as db:
+        store.reset()
+        for start in range(0, 30, 10):
+            db.prefetch(KEYS[start : start + 10])
+            assert [bytes(each or b"") for each in db.get_views(KEYS[start : start + 10])] == [
+                value(key) for key in KEYS[start : start + 10]
+            ]
+        assert store.counts.received == 30 * SIZE
+
+
+def test_notes_of_values_that_do_not_fit_together_are_all_set(store: CountingStore, tmp_path: Path) -> None:
+    with opened(store, tmp_path / "x", "w") as db:
+        db.set_notes({key: key.encode() for key in KEYS})
+        assert db.notes(KEYS) == [key.encode() for key in KEYS]
+        assert len(db.changes()) == len(KEYS)
+        assert all(db[key] == value(key) for key in KEYS)
+
+
+def test_deleting_the_remote_loses_nothing_to_the_limit(store: CountingStore, tmp_path: Path) -> None:
+    with opened(store, tmp_path / "x", "w") as db:
+        db.delete_remote()
+        assert len(db.changes()) == len(KEYS)
+        assert all(db[key] == value(key) for key in KEYS)
