@@ -391,7 +391,10 @@ def unknown_name(kind: str, name: object, known: Mapping[str, object]) -> str:
 
 def _abandon(store: ChunkStore, ledger: Ledger) -> None:
     """Roll back and close the store of a dataset that nobody holds any more."""
-    dropped = len(ledger) + (store.rollback() if store.writable else 0)
+    try:
+        dropped = len(ledger) + (store.rollback() if store.writable else 0)
+    except ClosedError:
+        return  # by an opening that failed
     store.close()
     if dropped:
         warnings.warn(

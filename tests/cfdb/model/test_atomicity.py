@@ -1,5 +1,6 @@
 """Whatever fails changes nothing: neither records, attributes and values, nor what is written at the next commit."""
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -218,3 +219,16 @@ def test_an_interrupt_while_removing_changes_nothing(change: Call, verb: str, mo
             monkeypatch.undo()
             assert everything(ds) == before
             assert (ds["t"].max(), ds["along"].max()) == (5, 7.0)
+
+
+def test_an_opening_that_fails_leaves_nothing_to_warn_of(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    unraisable: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    monkeypatch.setattr("cfdb.opening.history_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cfdb.open_dataset(tmp_path / "a.cfdb", "n")
+    gc.collect()
+    assert not unraisable
