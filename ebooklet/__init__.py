@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebooklet.batches import BatchResult
     from ebooklet.cache_manager import CacheManager
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.checking import ConnectionReport
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
 #: Where the public names live; each is loaded when it is first used.
 _HOMES = {
     "AccessDeniedError": "ebooklet.errors:AccessDeniedError",
+    "BatchResult": "ebooklet.batches:BatchResult",
     "BucketMissingError": "ebooklet.errors:BucketMissingError",
     "Budget": "ebooklet.stores.ledger:Budget",
     "BudgetExceededError": "ebooklet.errors:BudgetExceededError",
@@ -173,6 +175,7 @@ logging.getLogger("ebooklet").addHandler(logging.NullHandler())  # nothing is pr
 
 __all__ = [
     "AccessDeniedError",
+    "BatchResult",
     "BucketMissingError",
     "Budget",
     "BudgetExceededError",

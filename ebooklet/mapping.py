@@ -1,15 +1,28 @@
 """What does a user of a synced key-value file touch?"""
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from ebooklet.batches import (
+    BATCH_SIZE,
+    BatchResult,
+    OnItemError,
+    Pair,
+    checked_pair,
+    collected,
+    delete_together,
+    pairs_of,
+    write_stream,
+)
 from ebooklet.changes import Changes
 from ebooklet.errors import UntrustedFileError
 from ebooklet.forking import ForkableFile
+from ebooklet.format.booklet_layout import check_key
 from ebooklet.format.checksum import Buffer
 from ebooklet.local.serializers import Serializer
+from ebooklet.progress import Progress
 from ebooklet.synced import Write
 from ebooklet.times import microseconds
 
@@ -68,7 +81,7 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
         default
             The value of keys that do not exist.
         """
-        for some in self._batches(map(_checked, keys)):
+        for some in self._batches(map(_checked, collected(keys))):
             for key, data in zip(some, self.get_payloads(some), strict=True):
                 yield key, default if data is None else self._decode(key, data)
 
@@ -87,7 +100,7 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
         dict
             Failures by key; empty when everything is here.
         """
-        return self.load([_checked(key) for key in keys] if keys is not None else None, progress=progress)
+        return self.load([_checked(key) for key in collected(keys)] if keys is not None else None, progress=progress)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.has([key])[0]
@@ -169,9 +182,88 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **kwargs: Any) -> None:
         """Write all values of a mapping, of pairs, or of keywords."""
-        pairs = other.items() if isinstance(other, Mapping) else other
-        items = [(_checked(key), value) for key, value in (*pairs, *kwargs.items())]
-        self.set_payloads(Write(key, self._encode(key, value)) for key, value in items)
+        self._put([*pairs_of(other), *kwargs.items()])
+
+    def set_items(
+        self, items: Mapping[str, Any] | Iterable[Pair], *, on_error: OnItemError = "raise", progress: Progress = None
+    ) -> BatchResult:
+        """Write many values: all or none, or with ``on_error='collect'`` all that can be written.
+
+        Parameters
+        ----------
+        items
+            A mapping, or pairs of key and value, all of which are held in memory; see `set_stream`.
+        on_error
+            ``'raise'``: nothing is written when one of them cannot be; ``'collect'``: the result tells which.
+        progress
+            True for a bar, or a function called with the items done and in all.
+
+        Returns
+        -------
+        BatchResult
+            True when nothing failed; prints as text.
+
+        Examples
+        --------
+        >>> import ebooklet, tempfile
+        >>> remote = f"file://{tempfile.mkdtemp()}/db.blt"
+        >>> with ebooklet.open(remote, flag="c", value_serializer="json", cache=None) as db:
+        ...     result = db.set_items({"a": 1, "b": {2}, "c": 3}, on_error="collect")
+        ...     result.successful, result.failed_keys, sorted(db)
+        (2, ('b',), ['a', 'c'])
+        """
+        pairs = list(pairs_of(items))
+        size = max(len(pairs), 1) if on_error == "raise" else BATCH_SIZE
+        return write_stream(self._put, pairs, batch_size=size, on_error=on_error, progress=progress, name=self.name)
+
+    def set_stream(
+        self,
+        items: Iterable[Pair],
+        batch_size: int = BATCH_SIZE,
+        on_error: OnItemError = "raise",
+        *,
+        progress: Progress = None,
+    ) -> BatchResult:
+        """Write values as an iterator gives them, holding no more than a batch in memory.
+
+        Parameters
+        ----------
+        items
+            Pairs of key and value.
+        batch_size
+            How many are written together.
+        on_error
+            ``'raise'``: the first item that cannot be written is an error; earlier batches stay written, to be made
+            permanent with `sync` or given up with `rollback`. ``'collect'``: the result tells which could not be.
+        progress
+            True for a bar, or a function called with the items done and in all (0 when that is not known).
+
+        Returns
+        -------
+        BatchResult
+            True when nothing failed; prints as text.
+        """
+        return write_stream(
+            self._put, pairs_of(items), batch_size=batch_size, on_error=on_error, progress=progress, name=self.name
+        )
+
+    def delete_items(self, keys: Iterable[str], missing_ok: bool = False) -> BatchResult:
+        """Delete many keys.
+
+        Parameters
+        ----------
+        keys
+            The keys; one that occurs twice counts once.
+        missing_ok
+            Pass over keys that do not exist, which otherwise are an error, and nothing is deleted.
+
+        Raises
+        ------
+        KeyError
+            If some do not exist and `missing_ok` is false.
+        """
+        self._check_writable()
+        return delete_together(self.has, self.delete_payloads, map(_checked, collected(keys)), missing_ok)
 
     def set_timestamp(self, key: str, timestamp: int | str | datetime) -> None:
         """Change when the value of `key` was written."""
@@ -213,6 +305,20 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
             if first < len(some):
                 yield some[first:]
 
+    def _put(self, pairs: Sequence[Pair]) -> int:
+        """Write values together, all or none, and give their bytes."""
+        writes = [self._write_of(pair) for pair in pairs]
+        self.set_payloads(writes)
+        return sum(len(write.payload) for write in writes)
+
+    def _write_of(self, pair: Pair) -> Write:
+        key, value = checked_pair(pair)
+        try:
+            return Write(_storable(key), self._encode(key, value))
+        except Exception as error:
+            error.add_note(f"at key {key!r} of {self.name}")
+            raise
+
     def _encode(self, key: str, value: Any) -> Buffer:
         if self._serializer.dumps is bytes:  # which would make zeros of an int
             return _bytes_of(key, value)
@@ -249,6 +355,13 @@ def _checked(key: object) -> str:
     if not key:
         raise ValueError("a key needs at least one character")
     return key
+
+
+def _storable(key: object) -> str:
+    """Check a key before anything of its batch is written."""
+    text = _checked(key)
+    check_key(text.encode())
+    return text
 
 
 def _bytes_of(key: str, data: object) -> Buffer:

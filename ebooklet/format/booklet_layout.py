@@ -255,14 +255,19 @@ def encode_prefix(
     ValueError
         If the key or the value is longer than Booklet's length fields can say.
     """
-    if len(key) > MAX_KEY:
-        raise ValueError(f"the key {key[:40]!r}... has {len(key)} bytes; at most {MAX_KEY} can be stored")
+    check_key(key)
     if value_length > MAX_VALUE:
         name = key.decode(errors="replace")
         raise ValueError(f"the value of {name!r} has {value_length} bytes; at most {MAX_VALUE} can be stored")
     stamp = timestamp.to_bytes(timestamp_bytes, "little") if timestamp_bytes else b""
     head = _BLOCK.pack(key_hash(key), next_.to_bytes(POINTER_BYTES, "little"), len(key), value_length)
     return head + stamp + key
+
+
+def check_key(key: bytes) -> None:
+    """Refuse a key that is too long for Booklet's length field."""
+    if len(key) > MAX_KEY:
+        raise ValueError(f"the key {key[:40]!r}... has {len(key)} bytes; at most {MAX_KEY} can be stored")
 
 
 def dead_prefix(payload_length: int, timestamp_bytes: int = 7) -> bytes:
