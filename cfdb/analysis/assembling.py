@@ -11,6 +11,7 @@ from cfdb.analysis.growing import Grown, add_missing_dimensions, dimension_of, g
 from cfdb.analysis.incoming import Bundle, Incoming
 from cfdb.analysis.placing import Coverage, Placing
 from cfdb.analysis.replica import chain_of
+from cfdb.conventions.flags import table_of_attributes
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.format.metadata import VariableRecord
 from cfdb.format.names import new_id
@@ -202,12 +203,23 @@ def check_types(target: Changing, bundles: Sequence[Bundle]) -> None:
             if view is None or 0 in item.shape:
                 continue
             kinds = (item.dtype.kind, np_kind(view))
-            if item.part is not None and not means_the_same(item.part.dtype, view.dtype):
+            theirs = view.dtype if item.part is None else item.part.dtype
+            if not means_the_same(theirs, view.dtype) or _contradicts(item, view):
                 raise DataTypeError(
                     f"the numbers of {name!r} mean other things in {bundle.name}: write the names (flags.decode())"
                 )
             if not _fits(*kinds):
                 raise DataTypeError(f"{name!r} is {view.dtype}, and {item.dtype} in {bundle.name}: it cannot take that")
+
+
+def _contradicts(item: Incoming, view: Any) -> bool:
+    """Tell whether attributes give numbers other meanings than the enumeration that is to take them."""
+    theirs = table_of_attributes(item.attrs, item.name) if view.dtype.kind == "e" else None
+    ours = None if theirs is None else table_of_attributes(view.flags.attrs, item.name)
+    if theirs is None or ours is None or item.dtype.kind not in "iuf":
+        return False
+    names = {(each.mask, each.value): each.name for each in ours.meanings}
+    return any(names.get((each.mask, each.value), each.name) != each.name for each in theirs.meanings)
 
 
 def np_kind(view: Any) -> str:

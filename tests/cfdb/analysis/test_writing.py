@@ -325,5 +325,8 @@ def test_numbers_with_names_are_written_where_they_mean_the_same() -> None:
         assert ds["sky"].flags.decode().tolist() == ["rain", "rain", "clear"]
         ds.write({"x": ("x", [4]), "sky": ("x", ["rain"])})
         assert ds["sky"].flags.decode().tolist() == ["rain", "rain", "clear", "rain"]
-        with pytest.raises(DataTypeError, match="mean other things"):
-            ds.write(odd)
+        for numbers in (odd, odd.to_xarray()):
+            with pytest.raises(DataTypeError, match="mean other things"):
+                ds.write(numbers)
+        ds.write(other.to_xarray())
+        assert ds["sky"].flags.decode().tolist() == ["rain", "rain", "clear", "rain"]
