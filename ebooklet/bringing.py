@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class Loaded:
         return f"{len(self.fetched)} values in {self.n_requests} requests, {byte_size(self.nbytes)}{failed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """What has to be fetched so that values are here.
 
@@ -92,29 +91,18 @@ class LoadPlan:
         """Bytes of the values that have to be brought here."""
         return sum(row.length + row.tail for step in self.steps for row, _ in step)
 
-    @cached_property
-    def transfer(self) -> tuple[int, int, int]:
-        """How many values need a request, how many requests they need, and the bytes these bring, gaps included."""
-        values = requests = nbytes = 0
-        for step in self.steps:
-            plan = self.version.plan([row for row, _ in step if self.version.inline(row) is None])
-            values += len(plan.rows)
-            requests += len(plan.requests)
-            nbytes += plan.transferred
-        return values, requests, nbytes
-
     def estimate(self, pace: Pace | None = None) -> Estimate:
-        """Tell what carrying it out takes."""
-        values, requests, nbytes = self.transfer
+        """Tell what carrying it out takes; values that came with the root object count as here."""
         rate = None if pace is None else pace.rate
-        inline = self.n_keys - values
+        plans = [self.version.plan([row for row, _ in step if self.version.inline(row) is None]) for step in self.steps]
+        nbytes = sum(plan.transferred for plan in plans)
         return Estimate(
             "load",
             self.n_local + self.n_keys,
-            self.n_local + inline,
-            requests,
+            self.n_local + self.n_keys - sum(len(plan.rows) + len(plan.impossible) for plan in plans),
+            sum(len(plan.requests) for plan in plans),
             nbytes,
-            self.local_bytes,
+            self.local_bytes + self.nbytes - sum(plan.wanted for plan in plans),
             None if rate is None else nbytes / rate,
         )
 

@@ -108,6 +108,10 @@ class Keeping:
         """Bytes that may arrive in advance and stay until they are read; None is no limit."""
         return None if self.limit is None or self._held else int(self.limit * (1 - KEPT_SHARE))
 
+    def at_most(self, nbytes: int) -> int:
+        """Cut what may wait in memory to be written to the file to the room there is."""
+        return nbytes if self.limit is None else min(nbytes, int(self.limit * (1 - KEPT_SHARE)))
+
     @contextmanager
     def everything(self) -> Iterator[None]:
         """Let nothing leave for a while."""

@@ -349,7 +349,8 @@ class Loader:
                 if flight is not None and flight.waiting is not None:
                     waiting.append((flight.waiting, result))
                 landed.append((row, result))
-            full = self._kept_bytes >= (BATCH_BYTES if self.local.writable else min(READERS_BATCH_BYTES, KEPT_BYTES))
+            most = BATCH_BYTES if self.local.writable else min(READERS_BATCH_BYTES, KEPT_BYTES)
+            full = self._kept_bytes >= self.keeping.at_most(most)
         for future, result in waiting:
             if isinstance(result, Exception):
                 future.set_exception(result)

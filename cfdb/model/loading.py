@@ -55,20 +55,25 @@ class LoadResult:
         return text
 
 
+Work = Callable[[threading.Event, Callable[[int, int], None]], LoadResult]
+
+
 class LoadJob:
     """A load in the background; it ends with its dataset."""
 
-    def __init__(self, name: str, work: Callable[[threading.Event, Callable[[int, int], None]], LoadResult]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[threading.Event, Callable[[int, int], None]], LoadResult], total: int
+    ) -> None:
         self._name = name
         self._stop = threading.Event()
-        self._progress = (0, 0)
+        self._progress = (0, total)
         self._result: LoadResult | None = None
         self._error: BaseException | None = None
         self._seen = False
         self._thread = threading.Thread(target=self._run, args=(work,), name=f"load {name}", daemon=True)
         self._thread.start()
 
-    def _run(self, work: Callable[[threading.Event, Callable[[int, int], None]], LoadResult]) -> None:
+    def _run(self, work: Work) -> None:
         try:
             self._result = work(self._stop, self._report)
         except BaseException as error:
@@ -145,7 +150,7 @@ class Wish:
                 return _load(store, keys, HowToLoad(ordered, self.max_rate, report))
         if self.progress is True:
             raise ValueError("progress=True with background=True: look at the progress of the LoadJob that is returned")
-        job = LoadJob(name, partial(self._in_background, store, keys))
+        job = LoadJob(name, partial(self._in_background, store, keys), len(keys))
         structure.root.add_job(job)
         return job
 

@@ -1,6 +1,7 @@
 """A local file keeps within its size: what was used least recently leaves, edits never do, readers notice nothing."""
 
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,18 @@ def test_deleting_the_remote_loses_nothing_to_the_limit(store: CountingStore, tm
         db.delete_remote()
         assert len(db.changes()) == len(KEYS)
         assert all(db[key] == value(key) for key in KEYS)
+
+
+def test_memory_stays_within_the_limit() -> None:
+    store = CountingStore(MemoryStore())
+    with ebooklet.open(StoreConnection("x", store), None, "n", "bytes", cache=None, num_groups=100) as db:
+        for number in range(100):
+            db[f"t/{number:03}"] = np.random.default_rng(number).bytes(200_000)
+        db.push()
+    with ebooklet.open(StoreConnection("x", store, threads=1), cache=None, cache_bytes="2MB") as db:
+        tracemalloc.start()
+        for number in range(100):
+            assert len(db[f"t/{number:03}"]) == 200_000
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 5 * 2_000_000, "the values before and after a rewriting, and what arrives"
