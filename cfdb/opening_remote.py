@@ -37,6 +37,7 @@ def open_edataset(
     on_error: str = "rollback",
     masked: bool = True,
     track_history: bool | None = None,
+    version: Any = None,
     lock: bool | str = False,
     **options: Any,
 ) -> EDataset:
@@ -79,6 +80,10 @@ def open_edataset(
     lock : bool or str
         True: hold the lease on the remote until the dataset is closed, so that others who ask for it wait. A str says
         the same, and is what they are told about this holder.
+    version : str, int, datetime or Version, optional
+        Read an old version, with flag 'r': a tag, an id or its first digits, a date or moment (the version that was the
+        newest then, in UTC), or how many versions to go back. The handle stays there, sees no pending changes, and
+        writes no file.
     **options
         ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
 
@@ -125,6 +130,7 @@ def open_edataset(
         cache_bytes=cache_bytes,
         validate=validate,
         kind="cfdb",
+        version=version,
         lock=lock,
     )
     store = EBookletStore(db)
@@ -136,7 +142,8 @@ def open_edataset(
     except BaseException:
         store.close()
         raise
-    reopen = (_open_remote_for_reading, (db.connection, db.file_path, masked))
+    pinned = None if version is None else db.version
+    reopen = (_open_remote_for_reading, (db.connection, db.file_path, masked, pinned))
     return EDataset(
         structure,
         store,
@@ -166,6 +173,14 @@ def _cache(cache: Any) -> Any:
     return chosen if cache is DEFAULT_CACHE and chosen is not None and current_manager() is None else cache
 
 
-def _open_remote_for_reading(connection: Any, path: Path | None, masked: bool) -> EDataset:
+def open_version(connection: Any, path: Path | None, version: str | None, masked: bool) -> EDataset:
+    """Open a version of a dataset for reading."""
+    return _open_remote_for_reading(connection, path, masked, version)
+
+
+def _open_remote_for_reading(
+    connection: Any, path: Path | None, masked: bool, version: str | None = None
+) -> EDataset:
     """Open a dataset again that was handed over by pickle."""
-    return open_edataset(connection, path, cache=None if path is None else DEFAULT_CACHE, masked=masked)
+    cache = None if path is None else DEFAULT_CACHE
+    return open_edataset(connection, path, cache=cache, masked=masked, version=version)

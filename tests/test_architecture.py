@@ -73,7 +73,7 @@ SINGLE_IMPORTERS = {
     "urllib3": {"ebooklet.stores.pool"},
     "moto": {"cfdb.testing"},
     "h5netcdf": {"cfdb.bridges.netcdf", "cfdb.bridges.netcdf_export"},
-    "matplotlib": {"cfdb.demo"},
+    "matplotlib": {"cfdb.analysis.picture", "cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
     "xarray": {"cfdb.bridges.xarray_lazy", "cfdb.xarray_backend"},
     "shapely": {"cfdb.conventions.geometries"},

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 from cfdb.format.names import attributes_key
 from cfdb.model.cataloguing import describe_for_catalogues
-from cfdb.model.dataset import Dataset
 from cfdb.model.history import History
 from cfdb.model.labels import Reopen
 from cfdb.model.pending import Changes
 from cfdb.model.structure import Structure
+from cfdb.model.versions import RemoteVersions
 from cfdb.storage.ebooklet_store import EBookletStore
 
 
-class EDataset(Dataset):
+class EDataset(RemoteVersions):
     """A dataset in a local file, in step with S3, a folder or a URL.
 
     Opened by `cfdb.open_edataset`. Chunks are fetched when they are touched. Changes are local; leaving the ``with``
