@@ -9,7 +9,9 @@ from typing import Any
 from cfdb.model.dataset import check_on_error
 from cfdb.model.edataset import EDataset
 from cfdb.model.history import check_history, history_of
+from cfdb.model.sharing import DatasetFork
 from cfdb.model.structure import Structure
+from cfdb.model.working import FixedStructure, WorkerDataset
 from cfdb.opening import check_flag, checked_options, is_created, new_record, open_structure
 from cfdb.options import get_options
 from cfdb.storage.ebooklet_store import EBookletStore
@@ -154,6 +156,18 @@ def open_edataset(
         history=history,
         push_on_close=push_on_close,
     )
+
+
+def open_fork(fork: DatasetFork, folder: Any = None) -> WorkerDataset:
+    """Open a dataset for a worker, as `DatasetFork.open` says."""
+    store = EBookletStore(fork.db.open(folder))
+    try:
+        structure = FixedStructure.load(store)
+        store.readable = _names_of(structure)
+    except BaseException:
+        store.close()
+        raise
+    return WorkerDataset(structure, store, masked=fork.masked, push_on_close=False)
 
 
 def _names_of(structure: Structure) -> Callable[[str], str]:

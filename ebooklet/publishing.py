@@ -13,6 +13,7 @@ from ebooklet.edits import REPLACE_STATE, Edits
 from ebooklet.errors import (
     OfflineError,
     PushError,
+    RemoteIntegrityError,
     RemoteMissingError,
     StoreError,
     UploadsTooOldError,
@@ -157,7 +158,13 @@ class Publisher:
         own = {row.key for row in self._loader.local.pending(cold=False)}
         seen = with_uploaded(self.base, merged)
         gone = [key for key in merged.removed if key not in own]
-        self._edits.take_in(_values(seen, {row.key: row for row in merged.rows if row.key not in own}), gone)
+        try:
+            self._edits.take_in(_values(seen, {row.key: row for row in merged.rows if row.key not in own}), gone)
+        except RemoteIntegrityError as error:
+            raise PushError(
+                f"what workers have sent to {self.place.uri} was collected as garbage, as it waited too long for its "
+                f"commit: {error}. Give it up by changes().discard(), and let the workers do it again"
+            ) from error
         self._follow(self.base)
 
     def merge(self, uploaded: Uploaded) -> None:

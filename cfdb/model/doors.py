@@ -17,6 +17,7 @@ DOORS = {
     "dataset_to_xarray": "cfdb.bridges.xarray_lazy:dataset_to_xarray",
     "dataset_to_datatree": "cfdb.bridges.xarray_lazy:dataset_to_datatree",
     "labelled_to_xarray": "cfdb.bridges.xarray_lazy:labelled_to_xarray",
+    "open_fork": "cfdb.opening_remote:open_fork",
     "open_dataset": "cfdb.opening:open_dataset",
     "export_netcdf": "cfdb.bridges.netcdf_export:export_netcdf",
     "copy_dataset": "cfdb.analysis.copying:copy_dataset",

@@ -11,12 +11,13 @@ from cfdb.model.cataloguing import describe_for_catalogues
 from cfdb.model.history import History
 from cfdb.model.labels import Reopen
 from cfdb.model.pending import Changes
+from cfdb.model.sharing import SharedDataset
 from cfdb.model.structure import Structure
 from cfdb.model.versions import RemoteVersions
 from cfdb.storage.ebooklet_store import EBookletStore
 
 
-class EDataset(RemoteVersions):
+class EDataset(SharedDataset, RemoteVersions):
     """A dataset in a local file, in step with S3, a folder or a URL.
 
     Opened by `cfdb.open_edataset`. Chunks are fetched when they are touched. Changes are local; leaving the ``with``
@@ -316,18 +317,6 @@ class EDataset(RemoteVersions):
         """
         self.sync()
         return self._store.compact(message=message, group_bytes=group_bytes, progress=progress)
-
-    # the lease
-
-    def lock_info(self) -> Any:
-        """Tell who holds the lease on the remote (``lock=True``), this dataset perhaps; None when nobody does."""
-        self._structure.check_open()
-        return self._store.db.lock_info()
-
-    def break_lock(self) -> Any:
-        """End the lease on the remote whoever holds it, and tell who did; see `ebooklet.break_lock`."""
-        self._structure.check_open()
-        return self._store.db.break_lock()
 
     # closing
 

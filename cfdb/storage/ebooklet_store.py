@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from cfdb.storage.booklet_store import translated
 from cfdb.storage.protocol import Arrived, Brought, Buffer, ChunkWrite, HowToLoad, Stored, look_up
 from ebooklet.bringing import How
-from ebooklet.errors import ConflictError, OfflineError
+from ebooklet.errors import ConflictError, OfflineError, OverlapError
+from ebooklet.forks import ForkWriter
 from ebooklet.mapping import EBooklet
 from ebooklet.offline import offline_error, worst_of
 from ebooklet.sizes import parse_rate
@@ -193,6 +194,38 @@ class EBookletStore:
         """Move to the newest version, own changes on top; tell whether there was a newer one."""
         with translated(), _named(readable):
             return self.db.pull()
+
+    def fork(self) -> Any:
+        """Give a record with which workers write."""
+        with translated():
+            return self.db.fork()
+
+    def merge(self, results: Any) -> Any:
+        """Take over what workers wrote; chunks that two of them wrote are named."""
+        with translated():
+            try:
+                return self.db.merge(results)
+            except OverlapError as error:
+                raise self._overlap(error) from error
+
+    def _overlap(self, error: OverlapError) -> OverlapError:
+        twice = [self.readable(key) for key in error.keys]
+        relied = [self.readable(key) for key in error.guards]
+        parts = [f"written twice, by two workers or by a worker and here: {_some(twice)}"] if twice else []
+        if relied:
+            parts.append(f"changed here since the fork, while workers relied on it: {_some(relied)}")
+        return OverlapError(
+            f"the results of the workers do not fit together: {'; '.join(parts)}. Nothing was merged: let each chunk "
+            "be written by one worker (chunk_shape tells which cells belong together), and pending changes here wait for "
+            "the merge, or be given up by changes().discard()",
+            error.keys,
+            error.guards,
+        )
+
+    def result(self, progress: Any = None) -> Any:
+        """Send what a worker wrote and give the record of it; closes the file."""
+        with translated():
+            return cast("ForkWriter", self.db).result(progress=progress)
 
     def plan_compaction(self, **options: Any) -> Any:
         """Plan which objects of the remote to rewrite."""
