@@ -462,3 +462,18 @@ def test_labelled_arrays_become_xarrays() -> None:
 def test_labels_that_were_selected_stay_coordinates_of_a_coordinate(ds: Any) -> None:
     for key in (2, slice(1, 5), slice(None)):
         xr.testing.assert_identical(ds["lat"][key].to_xarray(), in_memory()["lat"][key])
+
+
+def test_what_xarray_was_given_can_be_written_back() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["x"] = ("x", [1, 2, 3])
+        ds.create.data_var.generic("count", ("x",), "int16", fill_value=-1, data=np.array([-1, 2, 3], "i2"))
+        ds.create.data_var.generic("sky", ("x",), "enum", data=["clear", None, "rain"])
+        given = ds.to_xarray().load()
+        with ds.copy(None) as other:
+            other["count"][...] = other["sky"][...] = 0
+            other.write(given)
+            assert other["count"].values.tolist() == [None, 2, 3]
+            assert other["sky"].flags.decode().tolist() == ["clear", None, "rain"]
+            other["count"] = given["count"][::-1].drop_vars("x")
+            assert other["count"].values.tolist() == [3, 2, None]
