@@ -258,6 +258,8 @@ def stored_labels(coordinate: Coordinate, data: Any) -> Array:
     """Give labels as they will be read back, in the type the engine knows; none of them becomes another one."""
     pipeline = coordinate._array.pipeline
     given = np.atleast_1d(coordinate._codec.encode(data))
+    if np.ma.is_masked(given):
+        raise CoordinateError(f"coordinate {coordinate.name!r} cannot have missing labels")
     labels = np.asarray(pipeline.from_cells(pipeline.to_cells(given)))
     lost = _lost(given, labels)
     if lost.any():

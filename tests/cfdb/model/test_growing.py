@@ -216,3 +216,12 @@ def test_no_label_becomes_another_one() -> None:
             ds.write({"day": np.array(["2020-01-02T12"], "M8[h]")})
         x.append([3.0])
         assert (x.values.tolist(), ds["t"].values[:2].tolist(), day.size) == ([1, 2, 3], [1.0, 2.0], 1)
+
+
+def test_masked_labels_are_refused() -> None:
+    with cfdb.open_dataset(None, "n") as ds:
+        x = ds.create.coord.generic("x", data=[1, 2], fill_value=-1)
+        for change in (x.append, x.prepend, lambda labels: x.insert(1, labels)):
+            with pytest.raises(CoordinateError, match="missing"):
+                change(np.ma.MaskedArray([3], [True]))
+        assert x.values.tolist() == [1, 2]
