@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from cfdb.opening_many import estimate, open_many, read_metadata
     from cfdb.opening_remote import open_edataset
     from cfdb.plan.chunk_guess import guess_chunk_shape
+    from cfdb.remotes import Catalog, browse, glob
     from ebooklet.cache_manager import CacheManager
     from ebooklet.connection import S3Connection
     from ebooklet.estimate import Estimate
     from ebooklet.prices import Prices
+    from ebooklet.query import Q
     from ebooklet.stores.ledger import budget
 
 __version__ = "1.0.dev0"
@@ -37,15 +39,19 @@ _HOMES = {
     "Estimate": "ebooklet.estimate:Estimate",
     "LoadResult": "cfdb.model.loading:LoadResult",
     "Prices": "ebooklet.prices:Prices",
+    "Catalog": "cfdb.remotes:Catalog",
+    "Q": "ebooklet.query:Q",
     "S3Connection": "ebooklet.connection:S3Connection",
     "budget": "ebooklet.stores.ledger:budget",
     "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
+    "browse": "cfdb.remotes:browse",
     "check_rule": "cfdb.analysis.check:check_rule",
     "combine": "cfdb.analysis.combine:combine",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
     "dtypes": "cfdb.format.dtypes",
     "estimate": "cfdb.opening_many:estimate",
     "from_netcdf": "cfdb.importing:from_netcdf",
+    "glob": "cfdb.remotes:glob",
     "guess_chunk_shape": "cfdb.plan.chunk_guess:guess_chunk_shape",
     "keep_bits": "cfdb.format.rounding:keep_bits",
     "kernel": "cfdb.kernel",
@@ -64,10 +70,13 @@ __all__ = [
     "LoadResult",
     "PartialDataWarning",
     "Prices",
+    "Catalog",
+    "Q",
     "S3Connection",
     "__version__",
     "budget",
     "cfdb_to_netcdf4",
+    "browse",
     "check_rule",
     "combine",
     "compute_scale_and_offset",
@@ -76,6 +85,7 @@ __all__ = [
     "estimate",
     "from_netcdf",
     "get_options",
+    "glob",
     "guess_chunk_shape",
     "keep_bits",
     "kernel",

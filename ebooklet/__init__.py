@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebooklet.batches import BatchResult
     from ebooklet.cache_manager import CacheManager
+    from ebooklet.browser import Browser, browse
+    from ebooklet.catalog import Catalog
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.checking import ConnectionReport
     from ebooklet.comparing import ComparisonReport
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from ebooklet.mapping import EBooklet
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
     from ebooklet.prices import Prices
+    from ebooklet.query import Q
     from ebooklet.repairing import fsck
     from ebooklet.restoring import RestoreResult, restore
     from ebooklet.results import MergeResult, PushResult
@@ -87,6 +90,7 @@ _HOMES = {
     "AccessDeniedError": "ebooklet.errors:AccessDeniedError",
     "BatchResult": "ebooklet.batches:BatchResult",
     "BucketMissingError": "ebooklet.errors:BucketMissingError",
+    "Browser": "ebooklet.browser:Browser",
     "Budget": "ebooklet.stores.ledger:Budget",
     "BudgetExceededError": "ebooklet.errors:BudgetExceededError",
     "CacheManager": "ebooklet.cache_manager:CacheManager",
@@ -99,6 +103,7 @@ _HOMES = {
     "CommitUncertainError": "ebooklet.errors:CommitUncertainError",
     "ComparisonReport": "ebooklet.comparing:ComparisonReport",
     "ConcurrentCompactionError": "ebooklet.errors:ConcurrentCompactionError",
+    "Catalog": "ebooklet.catalog:Catalog",
     "ConflictError": "ebooklet.errors:ConflictError",
     "ConnectionReport": "ebooklet.checking:ConnectionReport",
     "CopyResult": "ebooklet.copying:CopyResult",
@@ -136,6 +141,7 @@ _HOMES = {
     "PushError": "ebooklet.errors:PushError",
     "PushInProgressError": "ebooklet.errors:PushInProgressError",
     "PushResult": "ebooklet.results:PushResult",
+    "Q": "ebooklet.query:Q",
     "ReadOnlyError": "ebooklet.errors:ReadOnlyError",
     "RemoteConnGroup": "ebooklet.groups:RemoteConnGroup",
     "RemoteConnectionError": "ebooklet.errors:RemoteConnectionError",
@@ -159,6 +165,7 @@ _HOMES = {
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
     "VersionNotFoundError": "ebooklet.errors:VersionNotFoundError",
     "break_lock": "ebooklet.lease:break_lock",
+    "browse": "ebooklet.browser:browse",
     "budget": "ebooklet.stores.ledger:budget",
     "copy_remote": "ebooklet.copying:copy_remote",
     "fsck": "ebooklet.repairing:fsck",
@@ -177,6 +184,7 @@ __all__ = [
     "AccessDeniedError",
     "BatchResult",
     "BucketMissingError",
+    "Browser",
     "Budget",
     "BudgetExceededError",
     "CacheManager",
@@ -189,6 +197,7 @@ __all__ = [
     "CommitUncertainError",
     "ComparisonReport",
     "ConcurrentCompactionError",
+    "Catalog",
     "ConflictError",
     "ConnectionReport",
     "CopyResult",
@@ -226,6 +235,7 @@ __all__ = [
     "PushError",
     "PushInProgressError",
     "PushResult",
+    "Q",
     "ReadOnlyError",
     "RemoteConnGroup",
     "RemoteConnectionError",
@@ -249,6 +259,7 @@ __all__ = [
     "VersionExpiredError",
     "VersionNotFoundError",
     "break_lock",
+    "browse",
     "budget",
     "copy_remote",
     "fsck",

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ebooklet.batches import checked_pair
 from ebooklet.connection import Connection, as_connection
 from ebooklet.facts import DatabaseFacts, read_facts
 from ebooklet.mapping import TYPES, EBooklet
@@ -43,15 +44,18 @@ class RemoteConnGroup(EBooklet):
             If there is no such database.
         """
         self._check_writable()
-        if key is not None and not KEY.fullmatch(_text(key)):
-            raise ValueError(f"key {key!r}: use letters, digits, '.', '_' and '-'")
-        _check_json(user_meta)
+        check_entry(key, user_meta)
         connection = as_connection(remote_conn)
         facts = read_facts(connection)
-        uuid = facts.uuid
-        super().set(uuid if key is None else key, entry_of(connection, facts, user_meta))
-        if key not in (None, uuid) and uuid in self:
-            del self[uuid]
+        self.enter(connection, facts, key, user_meta)
+
+    def enter(self, connection: Connection, facts: DatabaseFacts, key: str | None = None, user_meta: Any = None) -> str:
+        """Write the entry of a database of which the facts are known; return its key."""
+        chosen = facts.uuid if key is None else key
+        super().set(chosen, entry_of(connection, facts, user_meta))
+        if chosen != facts.uuid and facts.uuid in self:
+            del self[facts.uuid]
+        return chosen
 
     def set(
         self, key: str, value: Any, timestamp: int | str | datetime | None = None, encode_value: bool = True
@@ -59,10 +63,11 @@ class RemoteConnGroup(EBooklet):
         """Add the database at the connection `value` under `key`, like :meth:`add`."""
         self.add(value, key=key)
 
-    def update(self, other: Any = (), /, **kwargs: Any) -> None:
-        """Add several databases: a mapping, pairs or keywords of keys and connections."""
-        for key, value in dict(other, **kwargs).items():
-            self.add(value, key=key)
+    def _put(self, pairs: Sequence[tuple[str, Any]]) -> int:
+        """Add databases one after another."""
+        for key, connection in map(checked_pair, pairs):
+            self.add(connection, key=key)
+        return sum(size or 0 for size in self.sizes([key for key, _ in pairs]))
 
 
 def entry_of(connection: Connection, facts: DatabaseFacts, user_meta: Any) -> dict[str, Any]:
@@ -82,6 +87,30 @@ def entry_of(connection: Connection, facts: DatabaseFacts, user_meta: Any) -> di
         "n_keys": facts.n_keys,
         "summary": dict(facts.summary),
     }
+
+
+def facts_of(entry: Mapping[str, Any]) -> DatabaseFacts:
+    """What an entry tells of its database."""
+    kinds = {name: kind for kind, name in TYPES.items()}
+    summary = entry.get("summary")
+    return DatabaseFacts(
+        uuid=entry.get("uuid", ""),
+        kind=entry.get("kind") or kinds.get(entry["type"], entry["type"]),
+        time=entry["timestamp"],
+        version=entry.get("version", ""),
+        nbytes=entry.get("nbytes", 0),
+        n_keys=entry.get("n_keys", 0),
+        metadata=entry.get("remote_meta"),
+        summary=summary if isinstance(summary, dict) else {},
+        tags=tuple(entry.get("tags", ())),
+    )
+
+
+def check_entry(key: object, user_meta: Any) -> None:
+    """Refuse a key that cannot be one, and what JSON cannot hold."""
+    if key is not None and not KEY.fullmatch(_text(key)):
+        raise ValueError(f"key {key!r}: use letters, digits, '.', '_' and '-'")
+    _check_json(user_meta)
 
 
 def _text(key: object) -> str:
