@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
     from ebooklet.prices import Prices
     from ebooklet.query import Q
-    from ebooklet.repairing import fsck
+    from ebooklet.release import VERSION as __version__
+    from ebooklet.repairing import RebuildResult, fsck, rebuild
     from ebooklet.restoring import RestoreResult, restore
     from ebooklet.results import MergeResult, PushResult
     from ebooklet.stores.ledger import Budget, RequestStats, budget
@@ -143,6 +144,7 @@ _HOMES = {
     "PushResult": "ebooklet.results:PushResult",
     "Q": "ebooklet.query:Q",
     "ReadOnlyError": "ebooklet.errors:ReadOnlyError",
+    "RebuildResult": "ebooklet.repairing:RebuildResult",
     "RemoteConnGroup": "ebooklet.groups:RemoteConnGroup",
     "RemoteConnectionError": "ebooklet.errors:RemoteConnectionError",
     "RemoteExistsError": "ebooklet.errors:RemoteExistsError",
@@ -173,6 +175,7 @@ _HOMES = {
     "open": "ebooklet.opening:open",
     "open_ebooklet": "ebooklet.opening:open_ebooklet",
     "open_rcg": "ebooklet.opening:open_rcg",
+    "rebuild": "ebooklet.repairing:rebuild",
     "restore": "ebooklet.restoring:restore",
     "salvage": "ebooklet.local.salvage:salvage",
     "verify": "ebooklet.local.verify:verify",
@@ -237,6 +240,7 @@ __all__ = [
     "PushResult",
     "Q",
     "ReadOnlyError",
+    "RebuildResult",
     "RemoteConnGroup",
     "RemoteConnectionError",
     "RemoteExistsError",
@@ -267,6 +271,7 @@ __all__ = [
     "open",
     "open_ebooklet",
     "open_rcg",
+    "rebuild",
     "restore",
     "salvage",
     "verify",

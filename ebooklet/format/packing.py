@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ebooklet.errors import CorruptFileError
+from ebooklet.errors import CorruptFileError, FileFormatError
 from ebooklet.format.checksum import Buffer, crc32c, digest, fingerprint
 from ebooklet.format.columns import MAX_KEY_BYTES, Column, Reader, column, pack_column, unpack_column, unzigzag, zigzag
 from ebooklet.format.pages import MAX_PAGE_ROWS, ColdPage, Row, decode_cold, encode_cold
@@ -237,6 +237,20 @@ def encode_times_and_notes(rows: Sequence[Row]) -> bytes:
         cold = encode_cold(ColdPage.of(some))
         blocks.append(_COLD.pack(_COLD_MAGIC, 1, len(some)) + struct.pack("<II", len(steps), len(cold)) + steps + cold)
     return b"".join(blocks)
+
+
+def leading_times_and_notes(data: Buffer) -> bytes:
+    """Return the times and notes that `data` begins with, whatever follows them; nothing if they are damaged."""
+    position = 0
+    while bytes(data[position : position + 3]) == _COLD_MAGIC and len(data) >= position + _COLD.size + 8:
+        steps, cold = struct.unpack_from("<II", data, position + _COLD.size)
+        position += _COLD.size + 8 + steps + cold
+    found = bytes(data[:position])
+    try:
+        decode_times_and_notes(found)
+    except (FileFormatError, ValueError):
+        return b""
+    return found if position <= len(data) else b""
 
 
 def decode_times_and_notes(data: Buffer) -> dict[int, tuple[int, bytes]]:

@@ -127,6 +127,21 @@ class PackScanner:
             uuid, name, tuple(self.rows), tuple(self.damaged), end, self._position + FOOTER_SIZE, snapshot
         )
 
+    @property
+    def name(self) -> bytes:
+        """The name the object was written under; empty before its header was read."""
+        return self._identity[1] if self._identity else b""
+
+    @property
+    def end(self) -> int:
+        """Where the last value ends that was found."""
+        return self._position if self._end is None else self._end
+
+    @property
+    def reached_end(self) -> bool:
+        """Whether all values were passed."""
+        return self._end is not None
+
     # ---- steps -------------------------------------------------------------------------------------------------
 
     def _gather(self, view: memoryview) -> memoryview:
