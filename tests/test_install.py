@@ -133,11 +133,14 @@ def test_the_wheel_carries_both_packages_typed(wheels: Path) -> None:
     assert not [name for name in names if name.endswith((".c", ".h"))]
 
 
-def test_the_wheel_announces_the_codec_to_zarr(wheels: Path) -> None:
+def test_the_wheel_announces_the_codec_to_zarr_and_the_engine_to_xarray(wheels: Path) -> None:
     (wheel,) = wheels.glob("cfdb-*.whl")
     (entries,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("entry_points.txt")]
     text = zipfile.ZipFile(wheel).read(entries).decode()
-    assert text.split() == ["[zarr.codecs]", "cfdb.auto", "=", "cfdb.bridges.zarr_codec:AutoCodec"]
+    assert {line.replace(" ", "") for line in text.splitlines()} >= {
+        "[zarr.codecs]", "cfdb.auto=cfdb.bridges.zarr_codec:AutoCodec",
+        "[xarray.backends]", "cfdb=cfdb.xarray_backend:CfdbBackendEntrypoint",
+    }  # fmt: skip
 
 
 def test_the_source_distribution_is_all_that_is_needed(wheels: Path) -> None:
