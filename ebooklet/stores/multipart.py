@@ -121,16 +121,16 @@ class Upload:
                 self.slots.release()
 
         with ThreadPoolExecutor(self.threads, thread_name_prefix="ebooklet-part") as crew:
-            while not failed.is_set():
+            while True:
                 self.slots.acquire()
                 try:
-                    part = next(parts)
-                except StopIteration:
-                    self.slots.release()
-                    break
+                    part = None if failed.is_set() else next(parts, None)
                 except BaseException:
                     self.slots.release()
                     raise
+                if part is None:
+                    self.slots.release()
+                    break
                 found.append(crew.submit(work, part))
         return [future.result() for future in found]
 

@@ -145,6 +145,12 @@ class TestFailures:
         assert kinds(web)[-1] == "DELETE uploadId=u"
         assert not any(kind.startswith("POST uploadId") for kind in kinds(web))
 
+    def test_no_part_begins_after_one_was_refused(self, web: Scripted, stores: Stores, transport: str) -> None:
+        answering(web, part=Reply(403))
+        with pytest.raises(AccessDeniedError):
+            stores(web.url, transport=transport, threads=1, **IN_PARTS).put("x", BODY)
+        assert [seen.method for seen in web.seen] == ["POST", "PUT", "DELETE"]
+
     def test_no_part_arrives_after_the_others_were_dropped(self, web: Scripted, stores: Stores, transport: str) -> None:
         slow = threading.Event()
 
