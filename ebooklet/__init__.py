@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebooklet.batches import BatchResult
-    from ebooklet.cache_manager import CacheManager
     from ebooklet.browser import Browser, browse
+    from ebooklet.cache_manager import CacheManager
     from ebooklet.catalog import Catalog
     from ebooklet.changes import ChangeRecord, Changes
     from ebooklet.checking import ConnectionReport
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ebooklet.local.verify import VerifyReport, verify
     from ebooklet.mapping import EBooklet
     from ebooklet.opening import open, open_ebooklet, open_rcg  # noqa: A004
+    from ebooklet.plan.push import GROUP_BYTES
     from ebooklet.prices import Prices
     from ebooklet.query import Q
     from ebooklet.release import VERSION as __version__
@@ -81,7 +82,9 @@ if TYPE_CHECKING:
     from ebooklet.sync.fsck import FsckReport
     from ebooklet.sync.lease import LockInfo
 
-    # names of the released package
+    # names of the released package: see `ebooklet.compat`
+    DEFAULT_GROUP_BYTES = GROUP_BYTES
+    __version__: str
     Change = Changes
     EVariableLengthValue = EBooklet
     Error = EBookletError
@@ -95,7 +98,6 @@ _HOMES = {
     "Budget": "ebooklet.stores.ledger:Budget",
     "BudgetExceededError": "ebooklet.errors:BudgetExceededError",
     "CacheManager": "ebooklet.cache_manager:CacheManager",
-    "Change": "ebooklet.changes:Changes",
     "ChangeRecord": "ebooklet.changes:ChangeRecord",
     "Changes": "ebooklet.changes:Changes",
     "ClockSkewError": "ebooklet.errors:ClockSkewError",
@@ -114,8 +116,6 @@ _HOMES = {
     "DeleteResult": "ebooklet.sync.delete:DeleteResult",
     "EBooklet": "ebooklet.mapping:EBooklet",
     "EBookletError": "ebooklet.errors:EBookletError",
-    "EVariableLengthValue": "ebooklet.mapping:EBooklet",
-    "Error": "ebooklet.errors:EBookletError",
     "Estimate": "ebooklet.estimate:Estimate",
     "FileFormatError": "ebooklet.errors:FileFormatError",
     "Fork": "ebooklet.forking:Fork",
@@ -166,6 +166,7 @@ _HOMES = {
     "Version": "ebooklet.history:Version",
     "VersionExpiredError": "ebooklet.errors:VersionExpiredError",
     "VersionNotFoundError": "ebooklet.errors:VersionNotFoundError",
+    "__version__": "ebooklet.release:VERSION",
     "break_lock": "ebooklet.lease:break_lock",
     "browse": "ebooklet.browser:browse",
     "budget": "ebooklet.stores.ledger:budget",
@@ -184,6 +185,7 @@ _HOMES = {
 logging.getLogger("ebooklet").addHandler(logging.NullHandler())  # nothing is printed unless asked
 
 __all__ = [
+    "DEFAULT_GROUP_BYTES",
     "AccessDeniedError",
     "BatchResult",
     "BucketMissingError",
@@ -262,6 +264,7 @@ __all__ = [
     "Version",
     "VersionExpiredError",
     "VersionNotFoundError",
+    "__version__",
     "break_lock",
     "browse",
     "budget",
@@ -279,15 +282,19 @@ __all__ = [
 
 
 def _load(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ebooklet' has no attribute {name!r}")
-    module, _, attribute = _HOMES[name].partition(":")
+    home = _HOMES.get(name)
+    if home is None:
+        alias = import_module("ebooklet.compat").NAMES.get(name)
+        if alias is None:
+            raise AttributeError(f"module 'ebooklet' has no attribute {name!r}")
+        home = alias.target
+    module, _, attribute = home.partition(":")
     found = globals()[name] = getattr(import_module(module), attribute)
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})
 
 
 if not TYPE_CHECKING:

@@ -74,6 +74,11 @@ class Changes:
 
     def __init__(self, file: "SyncedFile") -> None:
         self._file = file
+        self.build_changelog()
+
+    def build_changelog(self) -> None:
+        """Look again at what is pending: what was changed after this object was made."""
+        file = self._file
         self._rows: tuple[Row, ...] = tuple(file.pending())
         self._there: tuple[Row | None, ...] = tuple(file.base_rows([row.key for row in self._rows]))
         self._metadata = file.metadata_pending
@@ -146,8 +151,15 @@ class Changes:
 
     __iter__ = iter_changes
 
-    def push(self, **options: Any) -> "PushResult":
-        """Publish all pending changes as one commit; see :meth:`ebooklet.EBooklet.push`.
+    def push(self, force_push: bool = False, **options: Any) -> "PushResult":
+        """Publish all pending changes as one commit.
+
+        Parameters
+        ----------
+        force_push
+            Accepted for scripts made for the released package.
+        **options
+            Those of :meth:`ebooklet.EBooklet.push`.
 
         Raises
         ------
@@ -156,7 +168,7 @@ class Changes:
         PushError
             If the push failed; every pending change is kept.
         """
-        return self._file.push(**options)
+        return self._file.push(force_push=force_push, **options)
 
     def pull(self) -> bool:
         """Move to the newest version of the remote and keep the pending changes on top; False when there is none."""

@@ -22,6 +22,7 @@ from ebooklet.forking import ForkableFile
 from ebooklet.format.booklet_layout import check_key
 from ebooklet.format.checksum import Buffer
 from ebooklet.local.serializers import Serializer
+from ebooklet.mapped import Function, map_items
 from ebooklet.progress import Progress
 from ebooklet.synced import Write
 from ebooklet.times import microseconds
@@ -280,6 +281,43 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
     def clear(self) -> None:
         """Delete every key; until a push, ``changes().discard()`` brings them back."""
         self.delete_payloads(list(self.iter_keys()))
+
+    batch_create = set_items
+    batch_delete = delete_items
+
+    def batch_read(self, keys: Iterable[str], default: Any = None) -> list[Any]:
+        """Return the values of `keys`, in their order; `get_items` gives the same without holding all of them."""
+        return [value for _, value in self.get_items(keys, default)]
+
+    def map(self, func: Function, keys: Iterable[str] | None = None, n_workers: int | None = None) -> Iterator[Pair]:
+        """Call a function on values, in several processes.
+
+        Parameters
+        ----------
+        func
+            Called with key and value; gives another pair of key and value, or None for nothing. Other processes must
+            be able to import it.
+        keys
+            Which; all of them by default.
+        n_workers
+            Processes; one for each processor by default. 0 calls the function in this process, in order.
+
+        Yields
+        ------
+        tuple
+            What `func` gives, in the order it is done.
+
+        Examples
+        --------
+        >>> import ebooklet, tempfile
+        >>> remote = f"file://{tempfile.mkdtemp()}/db.blt"
+        >>> with ebooklet.open(remote, flag="c", value_serializer="json", cache=None) as db:
+        ...     db.update({"a": 1, "b": 2})
+        ...     dict(db.map(lambda key, value: (key.upper(), value * 10) if value > 1 else None, n_workers=0))
+        {'B': 20}
+        """
+        self._check_open()
+        return map_items(func, self.get_items(self.iter_keys() if keys is None else keys), n_workers)
 
     def changes(self) -> Changes:
         """Return everything that is not yet pushed, edits of earlier handles included."""

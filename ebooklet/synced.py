@@ -21,14 +21,14 @@ from ebooklet.offline import is_offline
 from ebooklet.pace import Pace, pace_of
 from ebooklet.payloads import OnError, Payloads, Write
 from ebooklet.plan.compact import CompactPlan
-from ebooklet.plan.push import PushPlan, plan_push
+from ebooklet.plan.push import GROUP_BYTES, PushPlan, plan_push
 from ebooklet.progress import Progress
 from ebooklet.publishing import Publisher
 from ebooklet.results import CompactResult, PushResult
 from ebooklet.stores.wrappers import Counts
 from ebooklet.sync.contract import OnConflict, PushOptions
 from ebooklet.sync.delete import DeleteResult
-from ebooklet.sync.lease import LockInfo
+from ebooklet.sync.lease import Lease, LockInfo
 from ebooklet.sync.version import RemoteVersion
 from ebooklet.times import microseconds
 
@@ -90,6 +90,17 @@ class SyncedFile(Payloads):
     def offline(self) -> bool | Literal["auto"]:
         """Whether the remote is out of reach: True when opened so, ``'auto'`` when it could not be reached."""
         return is_offline(self._publisher.place.store)
+
+    @property
+    def lock(self) -> Lease | None:
+        """The lease this handle holds; None without ``lock=True``."""
+        return self._publisher.lease
+
+    @property
+    def group_bytes(self) -> int:
+        """Size of the packed objects that a push aims for, where `num_groups` says nothing."""
+        chosen = self._publisher.place.group_bytes
+        return GROUP_BYTES if chosen is None else chosen
 
     def cache_info(self) -> CacheInfo:
         """Tell how much was read from the local file and how much was fetched since this handle was opened.

@@ -37,7 +37,7 @@ FLOORS = {
         ["lease", "forks"],
         ["assembly", "cache_manager"],
         ["entries", "tidying"],
-        ["groups", "mapping", "forking", "versioned", "synced", "payloads", "changes"],
+        ["groups", "mapping", "batches", "forking", "versioned", "synced", "payloads", "changes"],
         ["bringing", "versions", "pinned"],
         [
             "publishing",
@@ -63,6 +63,7 @@ FLOORS = {
         ["stores"],
         ["plan"],
         ["format"],
+        ["compat", "release", "mapped"],
         ["estimate", "pace"],
         ["query", "found"],
         ["uri", "errors", "times", "moments", "sizes", "prices", "cache_use"],

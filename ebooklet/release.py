@@ -1,0 +1,5 @@
+"""Which release is this?"""
+
+from importlib.metadata import version
+
+VERSION = version("cfdb")
