@@ -216,7 +216,7 @@ def missing_cells(values: Any) -> npt.NDArray[np.bool_]:
     elif data.dtype.kind in "mM":
         missing |= np.isnat(data)
     elif data.dtype.kind == "O":
-        missing |= np.equal(data, None)
+        missing |= np.array([one is None for one in data.ravel()], np.bool_).reshape(data.shape)
     return missing
 
 
@@ -238,7 +238,7 @@ def absolute_differences(old: Any, new: Any) -> npt.NDArray[np.float64] | None:
         return np.asarray(high.astype(wide) - low.astype(wide), np.float64) if wide.kind == "u" else _signed(low, high)
     if kind in "f":
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.abs(new.astype(np.float64) - old.astype(np.float64))
+            return np.asarray(np.abs(new.astype(np.float64) - old.astype(np.float64)), np.float64)
     if kind == "c":
         return np.asarray(np.abs(new.astype(np.complex128) - old.astype(np.complex128)), np.float64)
     return None

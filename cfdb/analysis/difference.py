@@ -14,7 +14,7 @@ from cfdb.errors import VariableNotFoundError
 from cfdb.model.doors import door
 
 #: Absolute differences are counted by decades: up to 1e-12, up to 1e-11, ... up to 1e12, and above.
-EDGES: npt.NDArray[np.float64] = 10.0 ** np.arange(-12, 13)
+EDGES: npt.NDArray[np.float64] = np.power(10.0, np.arange(-12, 13), dtype=np.float64)
 
 Index = tuple[int, ...]
 Pair = tuple[Any, Any]

@@ -41,7 +41,7 @@ def plot_difference(
     with found.opened() as (old, new):
         figure = figures.Figure(figsize=(11, 4.5), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_chunks(left, one, new[one.name])
+        _draw_chunks(left, one, new[one.name], _chunk_numbers(new, one.name))
         _draw_field(figure, right, old, new, one, at)
     if path is None:
         return figure
@@ -64,38 +64,55 @@ def _most_changed(found: DatasetDifference) -> VariableDifference:
     return max(changed, key=lambda one: one.chunks)
 
 
-def chunk_counts(chunks: Sequence[Index]) -> tuple[npt.NDArray[np.int64], tuple[int, int]]:
+def chunk_counts(chunks: Sequence[Index], numbers: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
     """Count changed chunks along the last two axes.
+
+    Parameters
+    ----------
+    chunks : sequence of tuple of int
+        Numbers of the chunks along every axis.
+    numbers : two sequences of int
+        The chunk numbers along the last two axes, in the order of their positions.
 
     Returns
     -------
     array of int, shape (rows, columns)
-        How many chunks changed, whatever their numbers along the other axes.
-    (int, int)
-        Chunk numbers of the first row and column.
+        How many chunks changed, whatever their numbers along the other axes; long axes are drawn together.
 
     Examples
     --------
-    >>> chunk_counts([(0, 1, 1), (5, 1, 1), (5, 2, 3)])[0].tolist()
-    [[2, 0, 0], [0, 0, 1]]
+    >>> chunk_counts([(0, 1, 1), (5, 1, 1), (5, 2, 3)], ([0, 1, 2], [1, 3])).tolist()
+    [[0, 0], [2, 0], [0, 1]]
     """
-    plane = [(0, 0, *index)[-2:] for index in chunks]
-    rows, lines = zip(*plane, strict=True)
-    first = min(rows), min(lines)
-    counts = np.zeros((max(rows) - first[0] + 1, max(lines) - first[1] + 1), np.int64)
-    np.add.at(counts, (np.subtract(rows, first[0]), np.subtract(lines, first[1])), 1)
-    return counts, first
+    steps = [max(1, -(-len(some) // MOST_PIXELS)) for some in numbers]
+    axes = list(zip(numbers, steps, strict=True))
+    places = [{number: place // step for place, number in enumerate(some)} for some, step in axes]
+    counts = np.zeros([max(1, -(-len(some) // step)) for some, step in axes], np.int64)
+    for index in chunks:
+        row, line = (0, 0, *index)[-2:]
+        if row in places[0] and line in places[1]:
+            counts[places[0][row], places[1][line]] += 1
+    return counts
 
 
-def _draw_chunks(axes: Any, one: VariableDifference, variable: Any) -> None:
+def _chunk_numbers(dataset: Any, name: str) -> list[list[int]]:
+    """Chunk numbers along the last two axes of a variable, in the order of their positions."""
+    member = dataset._structure.member(name)
+    found = [
+        list(dict.fromkeys((dim.slots.slots(range(dim.size)) // length).tolist()))
+        for dim, length in zip(member.dims, member.record.chunk_shape, strict=True)
+    ]
+    return [[0], [0], *found][-2:]
+
+
+def _draw_chunks(axes: Any, one: VariableDifference, variable: Any, numbers: Sequence[Sequence[int]]) -> None:
     chunks = (*one.added, *one.changed, *one.deleted)
     names = ["", "", *variable.dims][-2:]
-    axes.set(title=f"{one.name}: {len(chunks)} chunks differ", xlabel=f"chunk along {names[1]}", ylabel=names[0])
-    if not chunks:
-        return
-    counts, (row, line) = chunk_counts(chunks)
-    extent = (line - 0.5, line + counts.shape[1] - 0.5, row + counts.shape[0] - 0.5, row - 0.5)
-    image = axes.imshow(np.ma.masked_equal(counts, 0), extent=extent, aspect="auto", cmap="viridis", vmin=0)
+    axes.set(title=f"{one.name}: {len(chunks)} chunks differ", xlabel=f"chunks along {names[1]}", ylabel=names[0])
+    counts = np.ma.masked_equal(chunk_counts(chunks, numbers), 0)
+    image = axes.imshow(counts, aspect="auto", cmap="viridis", vmin=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     axes.figure.colorbar(image, ax=axes, label="chunks that differ")
 
 
