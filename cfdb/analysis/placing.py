@@ -197,6 +197,8 @@ class Placing:
     def _encoded(self, values: Array) -> tuple[Array, Any]:
         """Turn values into cells of the target; where the mask says missing, any will do that fits."""
         codec, pipeline = self.target._codec, self.target._array.pipeline
+        if pipeline.fill_value is not None and pipeline.dtype.kind in "iue" and values.dtype.kind == "f":
+            values = np.ma.MaskedArray(values, np.isnan(np.ma.getdata(values)) | np.ma.getmaskarray(values))
         masked: Any = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else False
         if masked is not False and not has_missing(pipeline) and self.rule != "replace":
             values = np.ma.getdata(values)

@@ -79,17 +79,8 @@ class Codec:
             return geometries.encode(values, dtype.name, dtype.precision, repr(self._member.path))
         if self._member.record.dtype.kind == "e":
             numbers: Array = codes_of(self._member.record.dtype, values)
-        else:
-            numbers = values if isinstance(values, np.ndarray) else np.asarray(values, self._hint(values))
-        return self._with_mask(numbers)
-
-    def _with_mask(self, values: Array) -> Array:
-        """Mask NaN where whole numbers have a declared fill: so xarray gives missing ones."""
-        record = self._member.record
-        if record.fill_value is None or record.dtype.kind not in "iue" or values.dtype.kind != "f":
-            return values
-        missing = np.isnan(values)
-        return np.ma.MaskedArray(values, missing | np.ma.getmaskarray(values)) if missing.any() else values
+            return numbers
+        return values if isinstance(values, np.ndarray) else np.asarray(values, self._hint(values))
 
     def codes(self, values: Any) -> Array:
         """Check stored codes that a user gives: none is changed to fit."""
