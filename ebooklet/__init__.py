@@ -84,7 +84,6 @@ if TYPE_CHECKING:
 
     # names of the released package: see `ebooklet.compat`
     DEFAULT_GROUP_BYTES = GROUP_BYTES
-    __version__: str
     Change = Changes
     EVariableLengthValue = EBooklet
     Error = EBookletError
