@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import ebooklet
+from cfdb.testing import s3_server
 from ebooklet.errors import (
     CommitModeError,
     CorruptFileError,
@@ -37,6 +38,9 @@ from ebooklet.stores.wrappers import CountingStore, Fault, FaultyStore, StoreWra
 from ebooklet.sync import lease as leases
 from ebooklet.sync.lease import Lease, LeaseObject, LeaseRecord, LockInfo, acquire, break_lease
 from ebooklet.sync.version import open_version
+from tests.ebooklet.test_kept_dialect import Bucket, bucket
+
+__all__ = ["bucket"]
 
 T = TypeVar("T")
 KEY = "folder/x.blt"
@@ -574,3 +578,55 @@ def test_leases_of_different_databases_at_one_key_are_different() -> None:
     first, second = acquire(one, 0), acquire(other, 0)
     first.release()
     second.release()
+
+
+# ---- servers ---------------------------------------------------------------------------------------------------------
+
+
+def turns(conn: Any) -> None:
+    """Let several writers add to one number."""
+    with opened(conn, "c", lock=True) as db:
+        db["a"] = ""
+        db.push()
+
+    def add() -> None:
+        with opened(conn, lock=True, lock_timeout=60) as db:
+            db["a"] += "x"
+            db.push()
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with opened(conn, "r") as db:
+        assert db["a"] == "xxx"
+    assert ebooklet.lock_info(conn) is None
+
+
+def test_writers_take_turns_on_a_server() -> None:
+    with s3_server() as server:
+        conn = server.connection(KEY)
+        turns(conn)
+        assert open_version(conn.store(), KEY).root.mode == "cas"
+        with opened(conn, lock=True) as db:
+            db["a"] = "y"
+            assert ebooklet.break_lock(conn) is not None
+            with pytest.raises(LockLostError):
+                db.push()
+        conn.store().close()
+
+
+def test_writers_take_turns_on_a_server_that_ignores_conditions(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "SETTLE", 0.5)
+    bucket.conditional, bucket.name = False, {"Server": "Careless/1"}
+    bucket.new_process()
+    conn = bucket.connection()
+    turns(conn)
+    assert open_version(conn.store(), conn.db_key).root.mode == "lease"
+    with opened(conn) as db:
+        db["a"] = "y"
+        with pytest.raises(ebooklet.PushError, match="lock=True"):
+            db.push()
