@@ -33,7 +33,7 @@ def suits_workers(source: Source, lengths: Sequence[int], max_mem: int) -> bool:
     return singly <= 2 * plan.n_reads
 
 
-def read_blocks(source: Source, plan: RechunkPlan, *, prefetch: bool = True) -> Iterator[Block]:
+def read_blocks(source: Source, plan: RechunkPlan, *, prefetch: bool | int = True) -> Iterator[Block]:
     """Read an array in blocks.
 
     Parameters
@@ -42,8 +42,9 @@ def read_blocks(source: Source, plan: RechunkPlan, *, prefetch: bool = True) -> 
         The array.
     plan : RechunkPlan
         Made for it.
-    prefetch : bool
-        Whether chunks are brought near many at a time, while the caller works on the blocks before them.
+    prefetch : bool or int
+        Whether chunks are brought near many at a time, about so many if it is a number, while the caller works on the
+        blocks before them.
 
     Yields
     ------
@@ -53,7 +54,8 @@ def read_blocks(source: Source, plan: RechunkPlan, *, prefetch: bool = True) -> 
     if not plan.parts:
         yield (), source.read(())
         return
-    windows = Windows(source, plan) if prefetch and plan.n_boxes > 1 else None
+    nbytes = None if prefetch is True else prefetch * source.chunk_nbytes
+    windows = Windows(source, plan, nbytes) if prefetch and plan.n_boxes > 1 else None
     try:
         for lead in plan.leads():
             if plan.carries:

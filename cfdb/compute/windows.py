@@ -23,11 +23,13 @@ class Windows:
         The array.
     plan : RechunkPlan
         How it is read.
+    nbytes : int, optional
+        Decoded bytes of a window.
     """
 
-    def __init__(self, source: Source, plan: RechunkPlan) -> None:
+    def __init__(self, source: Source, plan: RechunkPlan, nbytes: int | None = None) -> None:
         self._plan = plan
-        self._level, self._groups = _levels(source, plan)
+        self._level, self._groups = _levels(source, plan, WINDOW_BYTES if nbytes is None else nbytes)
         self._current: tuple[int, ...] | None = None
         self._firsts = [first for first, _ in self._groups]
         self._arriving = cast("Generator[object, None, None]", iterate(self._boxes(), source.prefetch, ahead=1))
@@ -62,12 +64,12 @@ class Windows:
         return plan.parts[plan.axis].cover(batches[0].first, batches[-1].stop)[0]
 
 
-def _levels(source: Source, plan: RechunkPlan) -> tuple[int, list[Group]]:
+def _levels(source: Source, plan: RechunkPlan, nbytes: int) -> tuple[int, list[Group]]:
     """Find the first axis along which windows fit, and group its blocks (or, along the plan's, its batches)."""
     for level in range(plan.axis + 1):
         before = prod(each.longest for each in plan.parts[:level])
         behind = prod(each.cells(0, len(each)) for each in plan.parts[level + 1 :])
-        room = WINDOW_BYTES // max(1, before * behind * source.itemsize)
+        room = nbytes // max(1, before * behind * source.itemsize)
         along = plan.parts[level]
         if level < plan.axis:
             sizes = [len(member) for member in along.members]

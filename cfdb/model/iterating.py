@@ -42,7 +42,7 @@ class Iterating(Part):
         decoded: bool = True,
         include_data: Literal[True] = True,
         *,
-        prefetch: bool = True,
+        prefetch: bool | int = True,
         masked: bool | None = None,
     ) -> Iterator[tuple[Slices, Array]]: ...
 
@@ -54,7 +54,7 @@ class Iterating(Part):
         decoded: bool = True,
         *,
         include_data: Literal[False],
-        prefetch: bool = True,
+        prefetch: bool | int = True,
         masked: bool | None = None,
     ) -> Iterator[Slices]: ...
 
@@ -65,7 +65,7 @@ class Iterating(Part):
         decoded: bool = True,
         include_data: bool = True,
         *,
-        prefetch: bool = True,
+        prefetch: bool | int = True,
         masked: bool | None = None,
     ) -> Iterator[tuple[Slices, Array]] | Iterator[Slices]:
         """Go through the values block by block, in the order of the cells: the last dimension varies fastest.
@@ -84,8 +84,10 @@ class Iterating(Part):
             Whether values are given; False gives what is stored: codes where values are packed, numbers of CF times.
         include_data : bool
             Whether values are read; without them only the slices are given.
-        prefetch : bool
-            Whether chunks of a remote dataset are asked for in advance, many at a time.
+        prefetch : bool or int
+            Whether chunks of a remote dataset are asked for in advance, many at a time, while the caller works on those
+            before them; a number is about how many at a time, by default as many as take 64 MiB when decoded. With
+            `chunk_shape` they are no fewer than are read at once, which `max_mem` decides.
         masked : bool, optional
             As of `read`.
 
@@ -113,6 +115,7 @@ class Iterating(Part):
         """
         self._selected()
         check_budget(max_mem)
+        _check_prefetch(prefetch)
         if chunk_shape is None:
             return self._stored_chunks(decoded, include_data, prefetch, masked)
         source = self._described(decoded, masked)
@@ -122,7 +125,9 @@ class Iterating(Part):
         blocks: Iterator[Any] = read_blocks(source, plan_source(source, lengths, max_mem), prefetch=prefetch)
         return blocks
 
-    def _stored_chunks(self, decoded: bool, include_data: bool, prefetch: bool, masked: bool | None) -> Iterator[Any]:
+    def _stored_chunks(
+        self, decoded: bool, include_data: bool, prefetch: bool | int, masked: bool | None
+    ) -> Iterator[Any]:
         selection = self._selected()
         boxes = (slices for slices, _ in self._array.pieces(selection))
         if None in selection.layout:
@@ -132,7 +137,9 @@ class Iterating(Part):
         if not prefetch:
             source = self._described(decoded, masked)
             return ((box, source.read(box)) for box in boxes)
-        parts = (self._array if decoded else self._array.codes()).iterate(selection)
+        parts = (self._array if decoded else self._array.codes()).iterate(
+            selection, None if prefetch is True else prefetch
+        )
         mask = self._labels.masked if masked is None else masked
         plain = not decoded or self._codec.is_plain(mask)
         if plain and None not in selection.layout:
@@ -331,6 +338,11 @@ class Iterating(Part):
         part = self._at(self._taken(_placed(slices, self._selected())))
         texts = [str(value) for value in self._array.read(part._selected()).ravel().tolist()]
         return self.dtype.itemsize + sum(map(len, texts)) * (2 if kind == "G" else 1) // max(1, len(texts))
+
+
+def _check_prefetch(prefetch: Any) -> None:
+    if not isinstance(prefetch, bool) and not (isinstance(prefetch, int) and prefetch > 0):
+        raise ValueError(f"prefetch={prefetch!r}: give True, False, or how many chunks to ask for at a time")
 
 
 def _placed(slices: Slices, selection: Selection) -> Slices:

@@ -143,15 +143,24 @@ class ChunkedArray:
         """Read single cells, given by their positions along every axis."""
         return self._reader.read_points(self.grid, points)
 
-    def iterate(self, selection: Selection | None = None) -> Iterator[tuple[tuple[slice, ...], Array]]:
+    def iterate(
+        self, selection: Selection | None = None, at_a_time: int | None = None
+    ) -> Iterator[tuple[tuple[slice, ...], Array]]:
         """Read chunk by chunk, in the order of the cells, the next ones while the caller works on one.
+
+        Parameters
+        ----------
+        selection : Selection, optional
+            What to read; None is everything.
+        at_a_time : int, optional
+            How many chunks to ask the store for at a time.
 
         Yields
         ------
         tuple
             Slices along the axes that the selection leaves (`Selection.dims`), and the cells there.
         """
-        return self._reader.iterate(self.grid, selection)
+        return self._reader.iterate(self.grid, selection, at_a_time)
 
     def pieces(self, selection: Selection | None = None) -> Iterator[Piece]:
         """Cut a selection at chunk boundaries, in the order of its cells.

@@ -4,12 +4,13 @@ What is selected with steps of one is read as boxes: portions of a few MB are fe
 call and put straight to their destination, by several threads. Other selections take the chunks one by one.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -169,32 +170,49 @@ class ArrayReader:
             return zip(plan.slices(chosen.dims), plan.keys(), strict=True)
         return ((tuple(box.slices[axis] for axis in chosen.dims), box.key) for box in cut(grid.plan(chosen)))
 
-    def iterate(self, grid: ChunkGrid, selection: Selection | None) -> Iterator[Part]:
+    def iterate(self, grid: ChunkGrid, selection: Selection | None, at_a_time: int | None = None) -> Iterator[Part]:
         """Read chunk by chunk, in the order of the cells, the next ones while the caller works on one.
 
-        Slices and cells are those of the axes that the selection leaves.
+        Slices and cells are those of the axes that the selection leaves; the store is asked for so many chunks at a
+        time, one time ahead.
         """
         chosen = select_all(grid.shape) if selection is None else selection
         plan = plan_boxes(grid.variable_id, chosen, grid.axes, grid.chunk_shape)
         if plan is None:
-            return self._iterate_one_by_one(grid.plan(chosen), chosen.dims)
-        return self._iterate_boxes(plan, chosen.dims) if len(plan) else iter(())
+            return self._iterate_one_by_one(grid.plan(chosen), chosen.dims, at_a_time)
+        return self._iterate_boxes(plan, chosen.dims, at_a_time) if len(plan) else iter(())
 
-    def _iterate_boxes(self, plan: BoxPlan, kept: tuple[int, ...]) -> Iterator[Part]:
+    def _iterate_boxes(self, plan: BoxPlan, kept: tuple[int, ...], at_a_time: int | None) -> Iterator[Part]:
         number, cost = len(plan), self._cost(plan)
         step, ahead = stepwise(number, cost)
         slices, largest = plan.slices(kept), plan.largest
-        portions = self._prefetched(plan, step, max(step, window(number, cost)))
+        if at_a_time is not None:
+            step, ahead = min(step, at_a_time), min(ahead, 1)
+        portions = self._prefetched(plan, step, at_a_time or max(step, window(number, cost)))
         for parts in iterate(portions, partial(self._stacked, largest, kept), ahead=ahead):
             yield from zip(islice(slices, len(parts)), parts, strict=True)
 
     def _prefetched(self, plan: BoxPlan, step: int, most: int) -> Iterator[Boxes]:
-        asked = 0
-        for number, boxes in enumerate(plan.portions(step)):
-            if number * step >= asked:
-                self.access.store.prefetch(dict.fromkeys(plan.keys(asked, asked + most)))
-                asked += most
-            yield boxes
+        total = len(plan)
+        firsts = range(0, total, most)
+        windows = (dict.fromkeys(plan.keys(first, first + most)) for first in firsts)
+        with self._asked_ahead(windows, len(firsts)) as arriving:
+            asked = 0
+            for number, boxes in enumerate(plan.portions(step)):
+                while asked < total and asked < (number + 1) * step:
+                    next(arriving, None)
+                    asked += most
+                yield boxes
+
+    @contextmanager
+    def _asked_ahead(self, windows: Iterable[Iterable[str]], number: int) -> Iterator[Iterator[None]]:
+        """Bring windows near one after the other, the next one while the caller works on one."""
+        found = iterate(windows, self.access.store.prefetch, ahead=min(1, number - 1))
+        arriving = cast("Generator[None, None, None]", found)
+        try:
+            yield arriving
+        finally:
+            arriving.close()
 
     def _stacked(self, largest: tuple[int, ...], kept: tuple[int, ...], boxes: Boxes) -> Sequence[Array]:
         """Decode boxes into one array, one above the other, and give their parts of it."""
@@ -210,15 +228,18 @@ class ArrayReader:
         shapes = boxes.counts[:, kept].tolist()
         return [part[tuple(map(slice, shape))] for part, shape in zip(_rows(parts), shapes, strict=True)]
 
-    def _iterate_one_by_one(self, plan: ChunkPlan, kept: tuple[int, ...]) -> Iterator[Part]:
+    def _iterate_one_by_one(self, plan: ChunkPlan, kept: tuple[int, ...], at_a_time: int | None) -> Iterator[Part]:
         boxes = list(cut(plan))
         _, ahead = stepwise(1, self.access.chunk_nbytes)
-        return iterate(self._prefetched_one_by_one(boxes), partial(self._read_box, kept), ahead=ahead)
+        most = at_a_time or window(1, self.access.chunk_nbytes)
+        return iterate(self._prefetched_one_by_one(boxes, most), partial(self._read_box, kept), ahead=ahead)
 
-    def _prefetched_one_by_one(self, boxes: Sequence[Box]) -> Iterator[Box]:
-        for part in sliced(boxes, window(1, self.access.chunk_nbytes)):
-            self.access.store.prefetch(dict.fromkeys(box.key for box in part))
-            yield from part
+    def _prefetched_one_by_one(self, boxes: Sequence[Box], most: int) -> Iterator[Box]:
+        parts = list(sliced(boxes, most))
+        with self._asked_ahead((dict.fromkeys(box.key for box in part) for part in parts), len(parts)) as arriving:
+            for part in parts:
+                next(arriving, None)
+                yield from part
 
     def _read_box(self, kept: tuple[int, ...], box: Box) -> Part:
         values = np.empty(box.shape, self.access.fill.dtype)
