@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import ebooklet.browser
 import ebooklet.catalog
 from cfdb.opening_remote import open_edataset
-from ebooklet.browser import Browser, Node
+from ebooklet.browser import Browser
 from ebooklet.entries import Opener
+from ebooklet.nodes import Node
 from ebooklet.opening import open_ebooklet, open_rcg
 from ebooklet.query import Q
 

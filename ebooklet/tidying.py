@@ -1,9 +1,10 @@
 """How are databases, objects and folders of one bucket copied, moved and deleted?"""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ebooklet.connection import Connection
+from ebooklet.connection import Connection, FolderConnection
 from ebooklet.copying import copy_remote
 from ebooklet.errors import ConflictError, EBookletError, RemoteExistsError
 from ebooklet.facts import read_facts
@@ -172,9 +173,11 @@ def _check_free(store: ObjectStore, target: str) -> None:
 
 
 def _copy_database(connection: Connection, step: Step, plan: CopyPlan) -> None:
-    source = connection.at(step.source.key)
+    source, target = connection.at(step.source.key), connection.at(step.target)
     before = read_facts(source).version if plan.moved else ""
-    copy_remote(source, connection.at(step.target), history=plan.history)
+    if isinstance(target, FolderConnection):
+        os.makedirs(target.folder, exist_ok=True)
+    copy_remote(source, target, history=plan.history)
     if plan.moved and read_facts(source).version != before:
         raise ConflictError(
             f"{source.uri} was pushed to while it was copied: it was not deleted, its copy is at {step.target}"

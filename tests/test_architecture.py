@@ -36,7 +36,7 @@ FLOORS = {
         ["opening", "restoring"],
         ["lease", "forks"],
         ["assembly", "cache_manager"],
-        ["entries", "tidying"],
+        ["nodes", "entries", "tidying"],
         ["groups", "mapping", "batches", "forking", "versioned", "synced", "payloads", "changes"],
         ["bringing", "versions", "pinned"],
         [

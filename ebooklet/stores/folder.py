@@ -139,7 +139,7 @@ class FolderStore:
         yield from sorted(found, key=lambda meta: meta.key.encode())
 
     def list_folder(self, prefix: str) -> Iterator[ObjectMeta | str]:
-        """The objects of one folder, and its folders; a folder counts although nothing may lie in it."""
+        """The objects of one folder, and its folders; those in which there is no object are none."""
         above = prefix.rpartition("/")[0]
         place = self.folder / (path_of_key(above) if above else Path())
         now = datetime.now(UTC)
@@ -150,7 +150,7 @@ class FolderStore:
                 if place == self.folder and entry.name == CONTROL_FOLDER:
                     continue
                 if entry.is_dir():
-                    found.append(f"{key}/")
+                    found += [f"{key}/"] if _holds_objects(entry.path) else []
                 else:
                     with suppress(FileNotFoundError):
                         found.append(_meta(key, entry.stat(), "", now))
@@ -310,6 +310,15 @@ class FolderStore:
 
     def _place(self, key: str) -> str:
         return f"{self.uri}/{key}"
+
+
+def _holds_objects(folder: str) -> bool:
+    """Whether there is a file below, apart from what stores in folders keep for themselves."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.is_dir()):
+            if not entry.is_dir() or (entry.name != CONTROL_FOLDER and _holds_objects(entry.path)):
+                return True
+    return False
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

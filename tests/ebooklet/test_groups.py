@@ -133,7 +133,12 @@ def test_an_entry_takes_one_request(member: ebooklet.S3Connection, group: ebookl
 @pytest.mark.filterwarnings("ignore:.*http")
 def test_no_secret_is_kept_in_a_group(server: S3Server, group: ebooklet.RemoteConnGroup, tmp_path: Path) -> None:
     conn = ebooklet.S3Connection(
-        server.access_key, "planted-secret", "s.blt", server.bucket, server.endpoint_url, session_token="planted-token"
+        server.access_key_id,
+        "planted-secret",
+        "s.blt",
+        server.bucket,
+        server.endpoint_url,
+        session_token="planted-token",
     )
     with ebooklet.open(conn, tmp_path / "s.blt", "c", value_serializer="json") as db:
         db["a"] = 1
