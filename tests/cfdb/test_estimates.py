@@ -9,6 +9,7 @@ import pytest
 import cfdb
 from cfdb.errors import MemoryLimitError, TransferLimitError
 from cfdb.model.edataset import EDataset
+from cfdb.testing import s3_server
 from ebooklet.places import StoreConnection
 from ebooklet.prices import Prices
 from ebooklet.stores.memory import MemoryStore
@@ -202,3 +203,19 @@ def test_a_local_dataset_has_everything(tmp_path: Path) -> None:
         assert ds["t"].load(background=True).result(10).fetched == 0
         with pytest.raises(ValueError, match="is not a rate"):
             ds["t"].load(max_rate="fast")
+
+
+@pytest.mark.parametrize("transport", ["urllib3", "boto3"])
+def test_estimates_hold_over_http(transport: str, tmp_path: Path) -> None:
+    with s3_server() as server:
+        place = server.connection("t.cfdb", transport=transport)
+        with cfdb.open_edataset(place, flag="n", cache=None) as ds:
+            ds.create.data_var.generic("t", ("time", "cell"), data=VALUES, chunk_shape=(1, SHAPE[1]))
+        with cfdb.open_edataset(place, tmp_path / "t.cfdb") as ds:
+            for part in (ds["t"][3:9], ds["t"][::11], ds):
+                before = (ds.stats.total, ds.stats.received)
+                found = part.load(dry_run=True)
+                assert (ds.stats.total, ds.stats.received) == before
+                part.load()
+                assert ds.stats.total - before[0] == found.n_requests
+                assert ds.stats.received - before[1] == found.nbytes
