@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from types import TracebackType
 
 from ebooklet.errors import BudgetExceededError, NotModifiedError
@@ -222,8 +222,11 @@ class Receipt:
         if isinstance(error, TransientError):
             error.operation = self._operation
         seconds = time.perf_counter() - self._begun
-        self._ledger._add(self._operation, OperationStats(received=self._received, errors=int(failed), seconds=seconds))
         with _books.lock:
+            tally = self._ledger._tally(self._operation)
+            tally.received += self._received
+            tally.errors += failed
+            tally.seconds += seconds
             for budget in self._budgets:
                 budget.nbytes_used += self._received - self._expected
 
@@ -237,7 +240,8 @@ class Receipt:
         """
         more = (nbytes or 0) - self._expected
         if more > 0:
-            _reserve(self._budgets, self._operation, 0, more)
+            with _books.lock:
+                _take(self._budgets, self._operation, 0, more)
             self._expected += more
 
     def received(self, nbytes: int) -> None:
@@ -249,7 +253,7 @@ class Ledger:
     """The requests of one connection, entered from any thread; a process has its own."""
 
     def __init__(self) -> None:
-        self._operations: dict[str, OperationStats] = {}
+        self._tallies: dict[str, _Tally] = {}
         self._budgets: list[Budget] = []
 
     def __repr__(self) -> str:
@@ -261,7 +265,7 @@ class Ledger:
     def stats(self) -> RequestStats:
         """What there was up to now."""
         with _books.lock:
-            return RequestStats(dict(self._operations))
+            return RequestStats({name: OperationStats(*astuple(tally)) for name, tally in self._tallies.items()})
 
     def request(self, operation: str, *, sent: int = 0, expected: int = 0) -> Receipt:
         """Enter a request that is about to be sent.
@@ -282,13 +286,16 @@ class Ledger:
         """
         with _books.lock:
             holding = [*self._budgets, *_books.budgets]
-        _reserve(holding, operation, 1, sent + expected)
-        self._add(operation, OperationStats(requests=1, sent=sent))
+            _take(holding, operation, 1, sent + expected)
+            tally = self._tally(operation)
+            tally.requests += 1
+            tally.sent += sent
         return Receipt(self, operation, expected, holding)
 
     def retried(self, operation: str) -> None:
         """Count that a request is about to be repeated."""
-        self._add(operation, OperationStats(retries=1))
+        with _books.lock:
+            self._tally(operation).retries += 1
 
     @contextmanager
     def budget(self, limits: Budget) -> Iterator[Budget]:
@@ -296,9 +303,23 @@ class Ledger:
         with _held(self._budgets, limits):
             yield limits
 
-    def _add(self, operation: str, more: OperationStats) -> None:
-        with _books.lock:
-            self._operations[operation] = self._operations.get(operation, OperationStats()) + more
+    def _tally(self, operation: str) -> "_Tally":
+        found = self._tallies.get(operation)
+        if found is None:
+            found = self._tallies[operation] = _Tally()
+        return found
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What `OperationStats` says, while it grows."""
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+    retries: int = 0
+    errors: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -320,15 +341,14 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _reserve(budgets: Sequence[Budget], operation: str, requests: int, nbytes: int) -> None:
-    """Take from all budgets or, if one is exceeded, from none."""
-    with _books.lock:
-        if operation not in ALWAYS_ALLOWED:
-            for budget in budgets:
-                budget.check(operation, requests, nbytes)
+def _take(budgets: Sequence[Budget], operation: str, requests: int, nbytes: int) -> None:
+    """Take from all budgets or, if one is exceeded, from none; the lock is held."""
+    if operation not in ALWAYS_ALLOWED:
         for budget in budgets:
-            budget.requests_used += requests
-            budget.nbytes_used += nbytes
+            budget.check(operation, requests, nbytes)
+    for budget in budgets:
+        budget.requests_used += requests
+        budget.nbytes_used += nbytes
 
 
 @contextmanager
