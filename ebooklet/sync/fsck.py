@@ -9,7 +9,6 @@ from uuid import UUID
 
 from ebooklet.errors import (
     CorruptFileError,
-    EBookletError,
     RemoteIntegrityError,
     RemoteMissingError,
     StoreError,
@@ -122,7 +121,7 @@ class FsckReport:
     dead_fraction: float = 0.0
     checked_values: int = 0
     checked_bytes: int = 0
-    failures: dict[str, EBookletError] = field(default_factory=dict)
+    failures: dict[str, StoreError] = field(default_factory=dict)
     n_requests: int = 0
 
     @property
@@ -190,7 +189,7 @@ class _Checking:
         self.key = key
         self.options = options
         self.damaged: list[str] = []
-        self.failures: dict[str, EBookletError] = {}
+        self.failures: dict[str, StoreError] = {}
         self.values = self.read = 0
 
     def run(self) -> FsckReport:
@@ -306,7 +305,7 @@ class _Checking:
             name, meta = todo[number]
             if isinstance(result, (CorruptFileError, RemoteIntegrityError)):
                 self.damaged.append(f"{meta.key}: {result}")
-            elif isinstance(result, EBookletError):
+            elif isinstance(result, StoreError):
                 self.failures[meta.key] = result
             elif isinstance(result, Exception):
                 raise result
@@ -327,8 +326,10 @@ class _Checking:
                     self.damaged.append(f"the value of {row.key!r} is in an object that does not exist")
                 else:
                     places.setdefault(pack.name, array("Q")).extend((row.offset, row.length + row.tail, row.crc))
-        except (RemoteIntegrityError, StoreError) as error:
+        except RemoteIntegrityError as error:
             self.damaged.append(f"the key table cannot be read: {error}")
+        except StoreError as error:
+            self.failures["the key table"] = error
         return places
 
     def _scan(self, meta: ObjectMeta) -> PackContents:

@@ -14,8 +14,6 @@ from uuid import UUID
 
 from ebooklet.errors import (
     CorruptFileError,
-    EBookletError,
-    FileFormatError,
     ObjectNotFoundError,
     PushError,
     RemoteExistsError,
@@ -183,7 +181,7 @@ class _Rebuilding:
         broken: set[bytes] = set()
         items = list(objects.items())
         for number, result in completed([partial(self._ending, *item) for item in items], THREADS):
-            if isinstance(result, FileFormatError | RemoteIntegrityError):
+            if isinstance(result, CorruptFileError):
                 broken.add(items[number][0])
                 self.damaged.append(f"{items[number][1].key}: {result}")
             elif isinstance(result, Exception):
@@ -230,7 +228,7 @@ class _Rebuilding:
                 version = self._opened(uuid, chain, standing)
                 for _ in version.iter_rows():
                     pass
-            except EBookletError as error:
+            except (CorruptFileError, RemoteIntegrityError) as error:
                 self.damaged.append(f"{what} was left out: {error}")
                 broken.add(candidate.ref.object)
                 continue
@@ -348,7 +346,7 @@ class _Rebuilding:
         rows = [row for row in base.rows(sorted(keys)) if row is not None]
         try:
             times = [time for time, _ in base.times_and_notes(rows)]
-        except EBookletError:
+        except RemoteIntegrityError:
             return {}
         return {row.key: time for row, time in zip(rows, times, strict=True)}
 

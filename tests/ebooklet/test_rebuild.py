@@ -1,5 +1,6 @@
 """A database whose root is lost comes back from its objects, and what nobody can know is said."""
 
+import struct
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +13,23 @@ import ebooklet
 from ebooklet.connection import StoreConnection
 from ebooklet.errors import (
     EBookletError,
+    RemoteConnectionError,
     RemoteExistsError,
     RemoteIntegrityError,
     RemoteMissingError,
     UncertainOutcomeError,
 )
+from ebooklet.format.checksum import crc32c
+from ebooklet.format.names import object_text
 from ebooklet.stores.memory import MemoryStore
-from ebooklet.stores.wrappers import CountingStore
+from ebooklet.stores.wrappers import CountingStore, Fault, FaultyStore
 from ebooklet.sync import commit
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import PushOptions
 from ebooklet.sync.fsck import FsckOptions, check_database
 from ebooklet.sync.history import entries_of
 from ebooklet.sync.rebuild import RebuildOptions, rebuild_database
-from ebooklet.sync.version import open_version
+from ebooklet.sync.version import find_version, open_version
 from tests.ebooklet.sync.local_side import KEY, Client, chunk, contents, filled, remote
 from tests.ebooklet.sync.test_faults import Deadly, DeadlyStore, KilledError
 from tests.ebooklet.test_fsck import database
@@ -265,6 +269,70 @@ def test_an_object_of_zeros_among_the_others_costs_nothing_but_a_line() -> None:
     result = rebuild_database(store, KEY)
     assert remote(store) == made
     assert any("a" * 26 in text for text in result.damaged)
+
+
+def test_what_cannot_be_reached_is_no_damage() -> None:
+    """A version that the network hides must not give way to an older one."""
+    inner = MemoryStore()
+    writer = Client(inner)
+    for number in range(9000):
+        writer[f"abcdefgh/{number}"] = number.to_bytes(4, "little")
+    writer.push()
+    writer["abcdefgh/7"] = b"newer"
+    writer.push()
+    made = remote(inner)
+    inner.delete(KEY)
+    reads = 0
+    while True:
+        store = FaultyStore(inner, Fault("get_range", RemoteConnectionError("reset"), skip=reads, times=99))
+        try:
+            rebuild_database(store, KEY)
+            break
+        except RemoteConnectionError:
+            assert find_version(inner, KEY) is None
+            reads += 1
+    assert reads > 2, "the ends, and then the pages of the key table"
+    assert remote(inner) == made
+
+
+HOSTILE = st.one_of(
+    st.binary(max_size=300),
+    st.tuples(
+        st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)
+    ),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(HOSTILE, st.booleans())
+def test_objects_made_by_somebody_else_cost_lines_and_no_more(made_up: Any, entries: bool) -> None:
+    """Footers and headers of entries may claim anything, with checksums that are right."""
+    store = MemoryStore()
+    made = {"a": b"1", "b": b"2"}
+    writer = Client(store)
+    writer["a"], writer["b"] = b"1", b"2"
+    writer.push()
+    uuid = open_version(store, KEY).uuid
+    name = b"n" * 16
+    if isinstance(made_up, bytes):
+        body = made_up
+    else:
+        head = struct.pack("<8s16s16s", b"EBPACK\x01\n", uuid.bytes, name)
+        body = head + struct.pack("<I", crc32c(head))
+        if entries:
+            entry = struct.pack("<2sHIQQI", b"\xebE", 1, made_up[0] % 2**32, made_up[1], made_up[2], made_up[3] % 2**32)
+            body += entry + struct.pack("<I", crc32c(entry, b"a")) + b"a" + b"some bytes"
+        foot = struct.pack("<8sQQQQ16s", b"EBPEND\x01\n", *made_up, bytes(16))
+        body += foot + struct.pack("<I", crc32c(foot))
+    key = f"{KEY}.objects/{uuid.hex}/{object_text(name)}"
+    store.put(key, body)
+    assert check_database(store, KEY, FsckOptions(check_objects=True)).ok, "nobody refers to it"
+    store.delete(KEY)
+    result = rebuild_database(store, KEY)
+    found = remote(store)
+    assert found is not None
+    assert found.items() >= {"b": b"2"}.items()
+    assert found == made or result.recovered == ("a",)
 
 
 EDITS = st.lists(
