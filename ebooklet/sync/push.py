@@ -120,6 +120,12 @@ class Pushing:
         log.info("%s/%s: %s", self.store.uri, self.key, result)
         return result
 
+    def _vouched(self) -> bool:
+        """Make sure of the lease, if there is one; tell whether the commit may do without protection by the server."""
+        if self.options.verify_lease is not None:
+            self.options.verify_lease()
+        return self.options.single_writer or self.options.verify_lease is not None
+
     def _mode(self) -> str:
         return commit_mode(
             self.store,
@@ -150,9 +156,10 @@ class Pushing:
                 self.source.settle(PushResult(base))  # what it had to send was given up
             return own or PushResult(base)
         if base.root.ref is None:  # a copy: its snapshot stands nowhere but in the root
+            self.mode = self._mode()
             result = self._commit(PushPlan(()), Reusable())
         else:
-            result = tag_version(base, self.options.tag, base.root.ref, single_writer=self.options.single_writer)
+            result = tag_version(base, self.options.tag, base.root.ref, single_writer=self._vouched())
         self.source.settle(result)
         return result
 
@@ -200,9 +207,7 @@ class Pushing:
 
         self.nbytes += uploader.send(waiting, carrier, following, arrived)
         acks.check_young(self._names(change), self._grace(), f"{self.store.uri}/{self.key}")
-        if options.verify_lease is not None:
-            options.verify_lease()
-        alone = options.single_writer or options.verify_lease is not None
+        alone = self._vouched()
         outcome = commit_root(self.store, self.key, body, change.commit, self.base, single_writer=alone)
         self.objects += 1
         self.nbytes += len(body)

@@ -503,6 +503,11 @@ def test_a_database_of_a_plain_server_is_written_under_the_lease(kind: type[Memo
         db.push()
         db["a"] = "2"
         db.push(tag="two")
+        db.push(tag="named afterwards")
+        db.tag("and once more")
+        db["gone"] = "1"
+        db.push()
+        db.rollback("two")
     assert open_version(store, KEY).root.mode == "lease"
     for wrong, error in ((conn, ebooklet.PushError), (alone, CommitModeError)):
         with opened(wrong) as db:
