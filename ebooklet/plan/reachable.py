@@ -59,7 +59,8 @@ def judge(
 ) -> Judged:
     """Sort objects into those in use, those that may come into use, and garbage.
 
-    An object without a time counts as young.
+    An object without a time counts as young. Without a grace nothing is young, not even what a clock that counts whole
+    seconds says is from the future.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def judge(
     for name, thing in objects:
         if name in referred:
             used.append((name, thing))
-        elif thing.last_modified is None or now - thing.last_modified < grace:
+        elif grace > timedelta(0) and (thing.last_modified is None or now - thing.last_modified < grace):
             young.append((name, thing))
         else:
             garbage.append((name, thing))

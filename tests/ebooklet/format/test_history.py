@@ -1,4 +1,4 @@
-"""The list of versions: what root and pages say comes back, now and in releases to come, and nothing else is believed."""
+"""The list of versions: what root and pages say comes back, now and in years, and nothing else is believed."""
 
 from dataclasses import replace
 from pathlib import Path
