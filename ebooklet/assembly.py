@@ -94,7 +94,7 @@ class Assembly:
 
     def at(self, wanted: Spec) -> Parts:
         """Open an old version for reading, which neither sees nor changes what waits in the local file."""
-        loader, edits, publisher, newest_root = open_pinned(self.place, self.path, wanted)
+        loader, edits, publisher, newest_root = open_pinned(self.place, self.path, wanted, self.keeping.release)
         with _closing_on_error(loader):
             assert publisher.base is not None, "a version was opened"
             self._check_kind(publisher.base.root.kind, self.place.uri)

@@ -4,11 +4,13 @@ Over nothing: a handle that is pinned to a version sees no pending edits and wri
 the copies of values that its version shares with what was fetched there, each known by the place it came from.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from ebooklet.edits import Edits
 from ebooklet.errors import FileFormatError
+from ebooklet.keeping import Keeping
 from ebooklet.loading import Loader
 from ebooklet.local.working_copy import WorkingCopy, Write
 from ebooklet.plan.history import Spec
@@ -31,10 +33,14 @@ class PinnedLoader(Loader):
         Requests that may be in flight.
     shared : WorkingCopy, optional
         A local file whose copies can be used; it is closed with the loader.
+    keeping : Keeping
+        Counts; that file is neither written nor trimmed.
     """
 
-    def __init__(self, local: WorkingCopy, version: RemoteVersion, threads: int, shared: WorkingCopy | None) -> None:
-        super().__init__(local, version, threads)
+    def __init__(
+        self, local: WorkingCopy, version: RemoteVersion, threads: int, shared: WorkingCopy | None, keeping: Keeping
+    ) -> None:
+        super().__init__(local, version, threads, keeping)
         if shared is not None:
             self._cache = shared
 
@@ -57,7 +63,7 @@ class PinnedPublisher(Publisher):
 
 
 def open_pinned(
-    place: Place, path: Path | None, wanted: Spec
+    place: Place, path: Path | None, wanted: Spec, released: Callable[[], object]
 ) -> tuple[PinnedLoader, Edits, PinnedPublisher, CachedRoot]:
     """Open a version with two requests, one of them if it is the newest.
 
@@ -69,6 +75,8 @@ def open_pinned(
         The local file.
     wanted : str, int, datetime or date
         Which version.
+    released : callable
+        Called when the local file is not read any more.
 
     Returns
     -------
@@ -92,6 +100,6 @@ def open_pinned(
         if shared is not None:
             shared.close()
         raise
-    loader = PinnedLoader(local, version, place.connection.threads, shared)
+    loader = PinnedLoader(local, version, place.connection.threads, shared, Keeping(None, released))
     edits = Edits(local, loader.writing, loader.pin)
     return loader, edits, PinnedPublisher(place, loader, edits, version), current.cached

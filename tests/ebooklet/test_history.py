@@ -445,3 +445,24 @@ def test_offline_the_log_shows_what_was_seen_last(opened: Open) -> None:
     with opened("mine", offline=True) as db:
         assert isinstance(db._publisher.place.store, CountingStore)
         assert [version.message for version in db.log()] == ["push 2", "push 1", "push 0"]
+
+
+def test_a_cache_file_that_an_old_version_reads_is_free_when_it_is_closed(tmp_path: Path) -> None:
+    remote, folder = f"file://{tmp_path}/store/db.blt", tmp_path / "cache"
+    with ebooklet.open(remote, None, "c", "str", cache=folder) as db:
+        db["a"] = "1"
+        db.push(tag="v1")
+        db["a"] = "2"
+        db.push()
+    manager = ebooklet.CacheManager(folder)
+    with ebooklet.open(remote, cache=folder, version="v1") as old:
+        assert old["a"] == "1"
+        assert not manager.clean(max_size=0, dry_run=True), "it is in use"
+    assert manager.clean(max_size=0)
+
+
+def test_an_old_version_needs_the_network(opened: Open) -> None:
+    three(opened).close()
+    with pytest.raises(ebooklet.OfflineError):
+        opened("mine", version="first", offline=True)
+    assert opened("mine", version=0, offline=True)["a"] == "2"
