@@ -13,6 +13,8 @@ from cfdb.format.dtypes import dtype as as_data_type
 from cfdb.format.rounding import check_share
 from cfdb.format.rounding import keep_bits as find_keep_bits
 
+Array = npt.NDArray[Any]
+
 #: How chunks are encoded: the best form of each, or codecs that every zarr reader knows.
 ENCODINGS = ("auto", "portable")
 
@@ -217,3 +219,39 @@ def _geometry_kind(wanted: Any, data: Any) -> str | None:
     if isinstance(wanted, str):
         return geometries.NAMES.get(wanted.lower())
     return geometries.kind_of(data) if wanted is None and isinstance(data, np.ndarray) else None
+
+
+def declared_fill(dtype: Any, encoding: Any) -> Any:
+    """Give the fill value of whole numbers that another library shows as floats; None when they are none.
+
+    xarray decodes integers with a ``_FillValue`` to floats with NaN, and says in the encoding what they were.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Type of the values as they are shown.
+    encoding : mapping, optional
+        As of `xarray.DataArray`.
+
+    Returns
+    -------
+    numpy.integer or None
+        In the type that the numbers were.
+    """
+    if not isinstance(encoding, Mapping) or dtype.kind != "f" or "scale_factor" in encoding or "add_offset" in encoding:
+        return None
+    kind, fill = encoding.get("dtype"), encoding.get("_FillValue")
+    if kind is None or fill is None:
+        return None
+    stored = np.dtype(kind)
+    return stored.type(fill) if stored.kind in "iu" and not isinstance(fill, str) and fill == fill else None
+
+
+def as_declared(values: Array, fill: np.integer[Any]) -> Array:
+    """Give floats as the masked whole numbers that they were; as they are, when they are no whole numbers any more."""
+    missing = np.isnan(values)
+    numbers = np.where(missing, 0, values)
+    whole = numbers.astype(fill.dtype)
+    if not np.array_equal(whole, numbers):
+        return values
+    return np.ma.MaskedArray(np.where(missing, fill, whole), missing, fill_value=fill)

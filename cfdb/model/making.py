@@ -25,7 +25,15 @@ from cfdb.model.axes import refuse_taken_axis
 from cfdb.model.categories import categories_of
 from cfdb.model.coordinate import Coordinate, chosen_step, stored_labels
 from cfdb.model.dataset_types import check_coordinate
-from cfdb.model.encodings import choose_chain, choose_rounding, describe_rounding, read_encoding, read_geometries
+from cfdb.model.encodings import (
+    as_declared,
+    choose_chain,
+    choose_rounding,
+    declared_fill,
+    describe_rounding,
+    read_encoding,
+    read_geometries,
+)
 from cfdb.model.growth import check_labels
 from cfdb.model.labels import Labels
 from cfdb.model.linking import give_roles, resolve_links
@@ -102,7 +110,7 @@ def create_bounds(labels: Labels, name: str, data: Any, bounds_name: str | None)
 
 def assign(labels: Labels, name: str, value: Any) -> None:
     """Create or fill a variable from ``(dims, array[, attrs])``, a labelled array, or plain values."""
-    structure, dtype = labels.structure, None
+    structure, dtype, fill = labels.structure, None, None
     member = structure.member(name) if isinstance(name, str) else None
     if isinstance(value, tuple):
         if not 2 <= len(value) <= 3:
@@ -112,6 +120,8 @@ def assign(labels: Labels, name: str, value: Any) -> None:
     elif isinstance(getattr(value, "dims", None), tuple) and hasattr(value, "values"):
         named = isinstance(value, View) and value.dtype.kind == "e"  # numbers that mean nothing without their names
         dims, data, attrs = tuple(value.dims), value if named else value.values, dict(value.attrs)
+        fill = None if named else declared_fill(np.asarray(data).dtype, getattr(value, "encoding", None))
+        data = data if fill is None else as_declared(data, fill)
         dtype = value.dtype if named else None
         coords = {coord: value.coords[coord] for coord in value.coords.keys() if coord != name}  # noqa: SIM118
     elif member is not None:
@@ -138,6 +148,8 @@ def assign(labels: Labels, name: str, value: Any) -> None:
         role = "coordinate" if dims == (name,) else "data"
         links = {"coordinates": auxiliary} if auxiliary else None
         fill_value = getattr(value, "fill_value", None)
+        if isinstance(data, np.ma.MaskedArray) and fill is not None:
+            fill_value = fill
         create_variable(
             labels, Request(name, dims, dtype, data, attrs=attrs, role=role, fill_value=fill_value, links=links)
         )

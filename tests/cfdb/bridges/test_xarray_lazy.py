@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import cfdb
 from cfdb.bridges.xarray_lazy import labelled_to_xarray
 from cfdb.errors import ClosedError, SelectionError
-from cfdb.format.dtypes import dtype, time_dtype
+from cfdb.format.dtypes import dtype, enum_dtype, time_dtype
 from cfdb.model.labelled import LabelledArray
 from tests.cfdb.analysis.counting import counted
 from tests.support.oracle import DTYPES, random_values, same
@@ -475,3 +475,21 @@ def test_what_xarray_was_given_can_be_written_back() -> None:
             other.write(given)
             assert other["count"].values.tolist() == [None, 2, 3]
             assert other["sky"].flags.decode().tolist() == ["clear", None, "rain"]
+
+
+def test_masked_integers_and_enumerations_come_back_as_what_they_were() -> None:
+    with cfdb.open_dataset(None, "n") as ds, cfdb.open_dataset(None, "n") as other:
+        ds.create.data_var.generic("n", ("x",), "int16", data=[5, -1, 7], fill_value=-1)
+        kind = enum_dtype("uint8", {"dry": 0, "wet": 1})
+        ds.create.data_var.generic("e", ("x",), kind, data=np.ma.MaskedArray([0, 1, 1], [0, 1, 0]), fill_value=255)
+        seen = ds.to_xarray()
+        other["n"], other["e"] = seen["n"], seen["e"]
+        assert other["n"].dtype == np.int16
+        assert other["n"].values.mask.tolist() == [False, True, False]
+        assert other["e"].dtype == np.uint8
+        assert other["e"].flags.decode().tolist()[0] == "dry"
+        ds["n"] = seen["n"]  # onto what is there
+        assert ds["n"].values.tolist() == [5, None, 7]
+        halves = seen["n"].copy(data=[0.5, np.nan, 1.0])
+        other["halves"] = halves
+        assert other["halves"].dtype.kind == "f"
