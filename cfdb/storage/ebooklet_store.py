@@ -156,7 +156,8 @@ class EBookletStore:
     def prune(self, timestamp: Any = None) -> int:
         """Write the local file anew without what was overwritten, deleted, or fetched before a moment."""
         with translated():
-            return self.db.prune(timestamp)
+            freed: int = self.db.prune(timestamp)
+        return freed
 
     def savepoint(self) -> object:
         """Note where things stand, for `restore`."""
