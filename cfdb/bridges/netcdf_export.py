@@ -7,21 +7,20 @@ complete.
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cfdb.analysis.replica import Names, chosen_members
 from cfdb.bridges.netcdf_outgoing import Outgoing, attribute_for_netcdf, kept_attributes, plan_outgoing
 from cfdb.bridges.netcdf_plan import block_shape, blocks
 from cfdb.conventions.crs import to_cf
 from cfdb.display.progress import Progress, Report, reporting
-from cfdb.errors import VariableNotFoundError
 from cfdb.model.listing import COORDINATES, HELPERS
 from cfdb.model.reading import Reading
-from cfdb.model.structure import unknown_name
 from cfdb.model.view import View
 
 #: Bytes of a block of values.
@@ -29,8 +28,6 @@ BLOCK_BYTES = 2**25
 CONVENTIONS = "CF-1.11"
 #: Links that netCDF's attributes write as ``term: name``; without the terms they stay as the attribute says.
 _KEYED = ("cell_measures", "formula_terms")
-
-Names = Sequence[str] | None
 
 
 def export_netcdf(
@@ -43,8 +40,7 @@ def export_netcdf(
     options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a dataset, or a part of it; parameters as of `Dataset.to_netcdf4`."""
-    names = chosen_names(dataset, include, exclude)
-    parts = {name: dataset[name] for name in names}
+    parts = {member.path: dataset[member.path] for member in chosen_members(dataset, include, exclude)}
     plans = {name: plan_outgoing(part) for name, part in parts.items()}
     path = Path(file_path)
     title = f"export {path.name}"
@@ -53,39 +49,6 @@ def export_netcdf(
         total, done = sum(part.nbytes for part in parts.values()), 0
         for name, part in parts.items():
             done = _stream(file[name], part, plans[name], done, total, report)
-
-
-def chosen_names(dataset: Reading, include: Names, exclude: Names) -> list[str]:
-    """Choose variables: data variables as asked for, and what they refer to; without a wish, everything.
-
-    Raises
-    ------
-    ValueError
-        If both are given.
-    VariableNotFoundError
-        If a name is not that of a data variable.
-    """
-    if include is not None and exclude is not None:
-        raise ValueError("include_data_vars= and exclude_data_vars= exclude each other: give one")
-    known = dict.fromkeys(dataset.data_var_names)
-    listed = include if include is not None else exclude if exclude is not None else ()
-    for name in [listed] if isinstance(listed, str) else listed:
-        if name not in known:
-            raise VariableNotFoundError(unknown_name("data variable", name, known))
-    if include is None and exclude is None:
-        return list(dataset.var_names)
-    names = {include} if isinstance(include, str) else set(include or ())
-    out = {exclude} if isinstance(exclude, str) else set(exclude or ())
-    wanted = names if include is not None else {name for name in known if name not in out}
-    waiting, taken = list(wanted), set()
-    while waiting:
-        name = waiting.pop()
-        if name in taken or name not in dataset:
-            continue
-        taken.add(name)
-        linked = [path for paths in dataset[name].links.values() for path in paths]
-        waiting += [*dataset[name].dims, *linked]
-    return [name for name in dataset.var_names if name in taken]
 
 
 @contextmanager

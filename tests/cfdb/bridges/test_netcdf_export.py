@@ -182,15 +182,15 @@ def test_groups_keep_their_attributes_and_go_out_alone(tmp_path: Path) -> None:
         assert read["s"].sel(x=20) == 2
 
 
-def test_only_what_is_asked_for_and_what_it_refers_to(tmp_path: Path) -> None:
+def test_data_variables_are_chosen_and_coordinates_come_along(tmp_path: Path) -> None:
     with cfdb.open_dataset(None, "n") as ds:
         ds["x"] = ("x", np.arange(2))
         ds["y"] = ("y", np.arange(3))
         ds["t"], ds["u"] = ("x", np.zeros(2)), ("y", np.zeros(3))
-        assert sorted(out(ds, tmp_path / "x.nc", include_data_vars=["t"]).variables) == ["t", "x"]
+        assert sorted(out(ds, tmp_path / "x.nc", include_data_vars=["t"]).variables) == ["t", "x", "y"]
         with pytest.raises(VariableNotFoundError, match="did you mean"):
             ds.to_netcdf4(tmp_path / "y.nc", include_data_vars=["tt"])
-        with pytest.raises(ValueError, match="exclude each other"):
+        with pytest.raises(ValueError, match="choose one of them"):
             ds.to_netcdf4(tmp_path / "y.nc", include_data_vars=["t"], exclude_data_vars=["u"])
 
 
