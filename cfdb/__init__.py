@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cfdb.analysis.check import check_rule
     from cfdb.analysis.combine import combine
     from cfdb.analysis.merge import merge_into
+    from cfdb.arrays_remote import from_dict, load_array, save_array
     from cfdb.exporting import cfdb_to_netcdf4
     from cfdb.format import dtypes
     from cfdb.format.dtypes import compute_scale_and_offset
@@ -50,16 +51,19 @@ _HOMES = {
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
     "dtypes": "cfdb.format.dtypes",
     "estimate": "cfdb.opening_many:estimate",
+    "from_dict": "cfdb.arrays_remote:from_dict",
     "from_netcdf": "cfdb.importing:from_netcdf",
     "glob": "cfdb.remotes:glob",
     "guess_chunk_shape": "cfdb.plan.chunk_guess:guess_chunk_shape",
     "keep_bits": "cfdb.format.rounding:keep_bits",
     "kernel": "cfdb.kernel",
+    "load_array": "cfdb.arrays_remote:load_array",
     "merge_into": "cfdb.analysis.merge:merge_into",
     "open_dataset": "cfdb.opening:open_dataset",
     "open_edataset": "cfdb.opening_remote:open_edataset",
     "open_many": "cfdb.opening_many:open_many",
     "read_metadata": "cfdb.opening_many:read_metadata",
+    "save_array": "cfdb.arrays_remote:save_array",
 }
 
 logging.getLogger("cfdb").addHandler(logging.NullHandler())  # nothing is printed unless asked
@@ -83,17 +87,20 @@ __all__ = [
     "dtypes",
     "errors",
     "estimate",
+    "from_dict",
     "from_netcdf",
     "get_options",
     "glob",
     "guess_chunk_shape",
     "keep_bits",
     "kernel",
+    "load_array",
     "merge_into",
     "open_dataset",
     "open_edataset",
     "open_many",
     "read_metadata",
+    "save_array",
     "set_options",
 ]
 

@@ -14,7 +14,7 @@ FLOORS = {
         ["demo"],
         ["__init__"],
         ["importing", "exporting", "xarray_backend"],
-        ["opening_many"],
+        ["opening_many", "arrays_remote"],
         ["remotes"],
         ["opening", "opening_remote"],
         ["bridges", "testing"],
@@ -88,6 +88,7 @@ SINGLE_IMPORTERS = {
 # cfdb reaches ebooklet through its two adapters and the opening, and shows progress as it does.
 CFDB_TO_EBOOKLET = {
     "cfdb",
+    "cfdb.arrays_remote",
     "cfdb.display.progress",
     "cfdb.display.units",
     "cfdb.opening",

@@ -29,6 +29,7 @@ DOORS = {
     "advise": "cfdb.analysis.advise:advise",
     "storage_report": "cfdb.analysis.report:storage_report",
     "check": "cfdb.analysis.check:check",
+    "to_nested": "cfdb.analysis.nested:to_nested",
     "diff_datasets": "cfdb.analysis.diff:diff_datasets",
     "plot_difference": "cfdb.analysis.picture:plot_difference",
     "print_difference": "cfdb.display.differences:print_difference",

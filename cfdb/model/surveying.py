@@ -34,6 +34,31 @@ class Surveying(Listing):
         """
         return door("dataset_to_datatree")(self)
 
+    def to_dict(self, full: bool = False) -> dict[str, Any]:
+        """Give all values as arrays by name; groups are dicts in it.
+
+        Parameters
+        ----------
+        full : bool
+            Whether dimensions and attributes come along: each variable is ``(dims, array, attrs)``, and the attributes
+            of the dataset and of groups lie under ``'@attrs'``. `cfdb.from_dict` makes the same dataset of that.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> import cfdb
+        >>> with cfdb.open_dataset(None, "n") as ds:
+        ...     ds["t"] = ("x", [1.5, 2.5])
+        ...     ds["model/t"] = ("x", [1, 2])
+        ...     ds.to_dict()
+        {'model': {'t': array([1, 2])}, 't': array([1.5, 2.5])}
+        """
+        found: dict[str, Any] = door("to_nested")(self, full)
+        return found
+
     def copy(
         self,
         file_path: Any,
