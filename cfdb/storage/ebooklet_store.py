@@ -151,13 +151,13 @@ class EBookletStore:
     def rollback(self) -> int:
         """Drop every change since the last commit; give their number."""
         with translated():
-            return self.db.rollback()
+            dropped: int = self.db.rollback()
+        return dropped
 
     def prune(self, timestamp: Any = None) -> int:
         """Write the local file anew without what was overwritten, deleted, or fetched before a moment."""
         with translated():
-            freed: int = self.db.prune(timestamp)
-        return freed
+            return self.db.prune(timestamp)
 
     def savepoint(self) -> object:
         """Note where things stand, for `restore`."""
