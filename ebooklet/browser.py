@@ -140,8 +140,7 @@ class Browser(Node):
         nodes = [self._node(listed) for listed in self._shared.folders.glob(self._prefix, way)]
         if not variables:
             return nodes
-        databases = [node for node in nodes if isinstance(node, DatabaseNode)]
-        look_at(databases, self._shared.folders.threads)
+        databases = look_at(nodes, self._shared.folders.threads)
         return [v for node in databases for name, v in node.variables.items() if fnmatchcase(name, wanted)]
 
     def search(self, pattern: str) -> Found[Node]:

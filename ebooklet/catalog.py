@@ -1,5 +1,6 @@
 """Which of many remote databases have what somebody looks for, without downloading any of them?"""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -115,7 +116,13 @@ class Catalog(Mapping[str, CatalogEntry]):
 
     @classmethod
     def from_prefix(
-        cls, remote_conn: Any, prefix: str | None = None, pattern: str = "**", *, kind: str | None = None
+        cls,
+        remote_conn: Any,
+        prefix: str | None = None,
+        pattern: str = "**",
+        *,
+        kind: str | None = None,
+        on_error: str = "raise",
     ) -> "Self":
         """Make a catalogue of all databases below a folder, by listing it.
 
@@ -133,12 +140,16 @@ class Catalog(Mapping[str, CatalogEntry]):
             Which of the databases there: ``'*.cfdb'``, ``'**/rain*'``.
         kind : str, optional
             Only those that hold this: ``'cfdb'``, ``'ebooklet'``, ``'rcg'``.
+        on_error : {'raise', 'warn'}
+            What to do when something that looks like a database cannot be read: raise, or warn and leave it out.
 
         Returns
         -------
         Catalog
-            Keys are the keys of the databases below the folder. What looks like a database and cannot be read raises.
+            Keys are the keys of the databases below the folder.
         """
+        if on_error not in ("raise", "warn"):
+            raise ValueError(f"on_error={on_error!r}: choose 'raise' or 'warn'")
         place = territory_of(remote_conn, prefix)
         here, threads = place.connection, place.connection.threads
         folders = Folders(here.store(), threads=threads)
@@ -147,8 +158,10 @@ class Catalog(Mapping[str, CatalogEntry]):
         made = cls()
         for key, connection, facts in zip(keys, connections, read_many(connections, threads), strict=True):
             if isinstance(facts, Exception):
-                raise facts
-            if kind in (None, facts.kind):
+                if on_error == "raise":
+                    raise facts
+                warnings.warn(f"{connection.uri} is left out of the catalogue: {facts}", UserWarning, stacklevel=2)
+            elif kind in (None, facts.kind):
                 name = key.removeprefix(place.prefix)
                 made._entries[name] = made._entry(name, connection, facts, None)
         return made

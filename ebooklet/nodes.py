@@ -3,7 +3,7 @@
 Of a database the root object is read, once, when somebody asks what is in it; values are never touched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 
 from ebooklet.connection import Connection
 from ebooklet.entries import Opener, versions_of
+from ebooklet.errors import AccessDeniedError, EBookletError, RemoteConnectionError
 from ebooklet.facts import DatabaseFacts, read_facts
 from ebooklet.folders import Folders, Listed
 from ebooklet.history import Log
@@ -76,13 +77,22 @@ class Node:
         """Dimensions and their lengths; empty for what has none."""
         return {}
 
+    @property
+    def error(self) -> Exception | None:
+        """Why it cannot be read, if it cannot."""
+        return None
+
     def row(self) -> dict[str, Any]:
         """What a table shows of it."""
+        if self.error is not None:
+            return dict(zip(SHOWN, (self.name, "unreadable", None, None, str(self.error)), strict=True))
         dims = ", ".join(f"{name}: {size}" for name, size in self.dims.items())
         return dict(zip(SHOWN, (self.name, self.kind, self.size, self.last_push, dims), strict=True))
 
     def __repr__(self) -> str:
         row = self.row()
+        if self.error is not None:
+            return f"<unreadable {self.path}: {self.error}>"
         size = "" if self.size is None else f" {byte_size(self.size)}"
         pushed = "" if self.last_push is None else f", pushed {self.last_push:%Y-%m-%d %H:%M}"
         dims = f" ({row['dims']})" if row["dims"] else ""
@@ -128,6 +138,15 @@ class DatabaseNode(ObjectNode):
     def facts(self) -> DatabaseFacts:
         """What the root object tells."""
         return self._shared.facts_of(self._listed)
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the root object cannot be read, if it cannot: it is damaged, of a newer format, or just deleted."""
+        try:
+            _ = self.facts
+        except EBookletError as error:
+            return None if isinstance(error, RemoteConnectionError | AccessDeniedError) else error
+        return None
 
     @property
     def connection(self) -> Connection:
@@ -245,14 +264,13 @@ class VariableNode(Node):
         return self.dataset.load(self.name)
 
 
-def look_at(nodes: Sequence[Node], threads: int) -> None:
-    """Read the root objects that nodes need, at the same time."""
+def look_at(nodes: Sequence[Node], threads: int) -> list["DatabaseNode"]:
+    """Read the root objects that nodes need, at the same time; give the databases that can be read."""
     asked = [node for node in nodes if isinstance(node, DatabaseNode)]
-    jobs: list[Callable[[], DatabaseFacts]] = [partial(_facts, node) for node in asked]
-    for _, found in completed(jobs, threads):
-        if isinstance(found, Exception):
-            raise found
+    jobs = [partial(_error, node) for node in asked]
+    errors: dict[int, Exception | None] = dict(completed(jobs, threads))
+    return [node for number, node in enumerate(asked) if errors[number] is None]
 
 
-def _facts(node: DatabaseNode) -> DatabaseFacts:
-    return node.facts
+def _error(node: DatabaseNode) -> Exception | None:
+    return node.error

@@ -175,8 +175,7 @@ class Q:
 
     def like(self, pattern: str) -> Condition:
         """A text in which ``%`` stands for anything and ``_`` for one character, whatever its case."""
-        parts = {"%": ".*", "_": "."}
-        return self._text("like", "".join(parts.get(one, re.escape(one)) for one in _pattern(pattern)), whole=True)
+        return self._text("like", _like(_pattern(pattern)), whole=True)
 
     def regex(self, pattern: str) -> Condition:
         """A text in which a regular expression is found."""
@@ -208,6 +207,15 @@ class Q:
             raise ValueError(f"Q({self.path!r}).{how}(): {pattern!r} is no regular expression: {error}") from error
         find = compiled.fullmatch if whole else compiled.search
         return self._asked(how, lambda found: find(found) is not None if isinstance(found, str) else None, pattern)
+
+
+def _like(pattern: str) -> str:
+    """The regular expression for a pattern of ``%`` and ``_``; its time grows with the text, whatever the pattern."""
+    first, *rest = ("".join("." if one == "_" else re.escape(one) for one in part) for part in pattern.split("%"))
+    if not rest:
+        return first
+    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)  # the first place that fits is as good as any
+    return f"{first}{middle}.*{rest[-1]}"
 
 
 def _condition(value: object) -> Condition:

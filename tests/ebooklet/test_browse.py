@@ -255,6 +255,20 @@ def test_what_was_pushed_to_while_it_moved_stays(tmp_path: Path, monkeypatch: py
     assert there["data/notes.blt"].load("late") == 1
 
 
+def test_a_damaged_database_hides_no_other(conn: Connection) -> None:
+    conn.store(writable=True).put("data/rain/2023.cfdb", b"no database")
+    there = cfdb.browse(conn)
+    assert [row["kind"] for row in there.ls("data/rain").rows] == ["unreadable", "dataset"]
+    assert [node.path for node in there.glob("**/*::rain")] == ["data/rain/2024.cfdb::rain"]
+    assert repr(there["data/rain/2023.cfdb"]).startswith("<unreadable data/rain/2023.cfdb")
+    with pytest.raises(ebooklet.RemoteIntegrityError):
+        _ = there["data/rain/2023.cfdb"].dims
+    with pytest.raises(ebooklet.RemoteIntegrityError):
+        cfdb.Catalog.from_prefix(conn)
+    with pytest.warns(UserWarning, match=r"2023\.cfdb is left out"):
+        assert "data/rain/2024.cfdb" in cfdb.Catalog.from_prefix(conn, on_error="warn")
+
+
 def test_pages_of_a_listing_are_requests(server: S3Server) -> None:
     server.reset()
     conn = server.connection("any")

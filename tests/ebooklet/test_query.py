@@ -138,6 +138,17 @@ def test_wrong_use_is_explained() -> None:
         Q("a").like(3)  # type: ignore[arg-type]
 
 
+@given(st.text("ab%_", max_size=8), st.text("ab", max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_like_is_what_a_plain_expression_finds(pattern: str, text: str) -> None:
+    plain = pattern.replace("%", ".*").replace("_", ".")
+    assert Q("x").like(pattern).matches({"x": text}) == (re.fullmatch(plain, text) is not None)
+
+
+def test_a_pattern_of_many_parts_ends() -> None:
+    assert not Q("x").like("%a" * 200 + "%b").matches({"x": "a" * 3000})
+
+
 def test_a_hostile_name_stays_harmless() -> None:
     assert find_fields({"a": {"b": 1}}, "a.b.c") == []
     assert find_fields({"a": 1}, "." * 50) == []
