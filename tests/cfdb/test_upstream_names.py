@@ -63,3 +63,16 @@ def test_the_table_is_read() -> None:
 @pytest.mark.parametrize(("name", "state"), [(name, state) for name, state, _ in ROWS])
 def test_a_name_is_there_unless_it_is_left_out(name: str, state: str) -> None:
     assert exists(name) is (state != "left out")
+
+
+def test_every_capability_has_tests_or_a_reason() -> None:
+    page = PAGE.with_name("capabilities.md").read_text()
+    rows = [
+        row for row in re.findall(r"^\| (.+?) \| (.*?) ?\| (.+) \|$", page, re.M) if row[0] not in ("capability", "---")
+    ]
+    assert len(rows) >= 60
+    known = {path.name for path in (PAGE.parents[2] / "tests").rglob("test_*.py")}
+    for capability, call, shown in rows:
+        named = re.findall(r"`(test_\w+\.py)`", shown)
+        assert named or "not offered" in call, capability
+        assert set(named) <= known, capability
