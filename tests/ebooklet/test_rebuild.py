@@ -295,6 +295,34 @@ def test_what_cannot_be_reached_is_no_damage() -> None:
     assert remote(inner) == made
 
 
+def test_a_footer_that_points_far_out_of_its_object_costs_a_line() -> None:
+    store = MemoryStore()
+    made = database(store)
+    foot = struct.pack("<8sQQQQ16s", b"EBPEND\x01\n", 1, 2, 0, 2**40, bytes(16))
+    key = carrier(store)[0].rpartition("/")[0] + "/" + object_text(b"x" * 16)
+    store.put(key, bytes(100_000) + foot + struct.pack("<I", crc32c(foot)))
+    store.delete(KEY)
+    result = rebuild_database(store, KEY)
+    assert result.damaged[0] == f"{key}: the footer points out of the object"
+    assert remote(store) == made
+
+
+def test_an_object_that_was_written_under_another_name_is_not_read() -> None:
+    store, other = MemoryStore(), MemoryStore()
+    made = database(store)
+    writer = Client(other)
+    writer["abcdefgh/0.30"] = b"of somebody else, and newer"
+    writer.push()
+    key, offset = carrier(store)
+    spoil(store, key, offset + 30)
+    foreign = key.rpartition("/")[0] + "/" + object_text(b"x" * 16)
+    store.put(foreign, other.get(carrier(other)[0]).body)
+    spoil(store, foreign, -3)
+    store.delete(KEY)
+    rebuild_database(store, KEY)
+    assert remote(store) == made
+
+
 HOSTILE = st.one_of(
     st.binary(max_size=300),
     st.tuples(

@@ -18,7 +18,7 @@ from ebooklet.format.names import object_text
 from ebooklet.stores.folder import FolderStore
 from ebooklet.stores.memory import MemoryStore
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
-from ebooklet.stores.wrappers import CountingStore, StoreWrapper
+from ebooklet.stores.wrappers import CountingStore, LatencyStore, StoreWrapper
 from ebooklet.sync import commit, copy
 from ebooklet.sync.copy import CopyOptions, copy_database
 from ebooklet.sync.history import entries_of, version_at
@@ -308,7 +308,7 @@ def test_large_objects_pass_one_after_the_other(monkeypatch: pytest.MonkeyPatch)
     inner, target = MemoryStore(), MemoryStore()
     made = filled(writer := Client(inner), 60, 3000)
     writer.push(num_groups=4)
-    store = CountingStore(OfAnotherKind(inner))
+    store = CountingStore(OfAnotherKind(LatencyStore(inner, 0.001)))
     copied = copy_database(open_version(store, KEY), target, COPY)
     assert contents(copied.version) == made
     asked = [key for verb, key in store.counts.log if verb == "get_range"]
