@@ -8,6 +8,7 @@
     ├── SelectionError (IndexError)                    an index out of bounds or of the wrong kind
     │   └── DimensionNotFoundError (KeyError, ValueError)  no dimension of this name to select along
     ├── LabelNotFoundError (KeyError)                  a label that is not in a coordinate
+    ├── CheckFailedError (ValueError)                  a push of a dataset that breaks the rules it is to follow
     ├── ShapeError (ValueError)                        values that do not fit the selection
     ├── CoordinateError (ValueError)                   duplicates, NaN, wrong step ...
     │   └── CoordinateTypeError (TypeError)        a coordinate that the type of the dataset excludes
@@ -28,6 +29,8 @@
 
 Errors of the file and of the remote come from `ebooklet.errors`.
 """
+
+from typing import Any
 
 
 class CFDBError(Exception):
@@ -89,6 +92,17 @@ class DataTypeError(CFDBError, TypeError):
 
 class NoFlagsError(DataTypeError, AttributeError):
     """The values of a variable have no meanings."""
+
+
+class CheckFailedError(CFDBError, ValueError):
+    """A push of a dataset that breaks the rules it is to follow; nothing was sent, `findings` are what is wrong."""
+
+    def __init__(self, message: str, findings: tuple[Any, ...] = ()) -> None:
+        super().__init__(message, findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ReadOnlyError(CFDBError, ValueError):

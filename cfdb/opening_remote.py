@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cfdb.model.dataset import check_on_error
+from cfdb.model.doors import door
 from cfdb.model.edataset import EDataset
 from cfdb.model.history import check_history, history_of
 from cfdb.model.sharing import DatasetFork
@@ -41,6 +42,7 @@ def open_edataset(
     track_history: bool | None = None,
     version: Any = None,
     lock: bool | str = False,
+    check: Any = None,
     **options: Any,
 ) -> EDataset:
     """Open a dataset that lives in a bucket, with a local file in step.
@@ -86,6 +88,8 @@ def open_edataset(
         Read an old version, with flag 'r': a tag, an id or its first digits, a date or moment (the version that was the
         newest then, in UTC), or how many versions to go back. The handle stays there, sees no pending changes, and
         writes no file.
+    check : bool, str, callable or sequence of these, optional
+        Rules the dataset has to follow to be published, when it is pushed or closed; see `EDataset.push`.
     **options
         ``timeout`` is `lock_timeout`; ``n_buckets``, ``buffer_size`` and ``push_packers`` are accepted and not needed.
 
@@ -117,6 +121,8 @@ def open_edataset(
     lock_timeout = checked_options(options, lock_timeout, "open_edataset")
     check_on_error(on_error)
     check_history(track_history)
+    if check is not None:
+        door("find_gate")(check)
     record = new_record(dataset_type, compression, compression_level)
     path = None if file_path is None else Path(file_path)
     db = open_ebooklet(
@@ -155,6 +161,7 @@ def open_edataset(
         reopen=reopen,
         history=history,
         push_on_close=push_on_close,
+        check=check,
     )
 
 

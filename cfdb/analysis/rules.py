@@ -184,8 +184,10 @@ def find_rules(wanted: Any) -> tuple[Rule, ...]:
 
 
 def _named(wanted: Any) -> list[Rule]:
+    if isinstance(wanted, Rule):
+        return [wanted]
     rules = all_rules()
-    found = [rule for rule in rules if wanted in (rule.name, rule.group) or wanted is rule.function or wanted is rule]
+    found = [rule for rule in rules if wanted in (rule.name, rule.group) or wanted is rule.function]
     if found:
         return found
     names = [*dict.fromkeys(rule.group for rule in rules), *(rule.name for rule in rules)]

@@ -29,6 +29,8 @@ DOORS = {
     "advise": "cfdb.analysis.advise:advise",
     "storage_report": "cfdb.analysis.report:storage_report",
     "check": "cfdb.analysis.check:check",
+    "find_gate": "cfdb.analysis.gate:find_gate",
+    "refuse_unless": "cfdb.analysis.gate:refuse_unless",
     "to_nested": "cfdb.analysis.nested:to_nested",
     "diff_datasets": "cfdb.analysis.diff:diff_datasets",
     "plot_difference": "cfdb.analysis.picture:plot_difference",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from cfdb.format.names import attributes_key
 from cfdb.model.cataloguing import describe_for_catalogues
+from cfdb.model.doors import door
 from cfdb.model.history import History
 from cfdb.model.labels import Reopen
 from cfdb.model.pending import Changes
@@ -49,12 +50,14 @@ class EDataset(SharedDataset, RemoteVersions):
         reopen: Reopen | None = None,
         history: History | None = None,
         push_on_close: bool = True,
+        check: Any = None,
     ) -> None:
         super().__init__(
             structure, file_path=file_path, on_error=on_error, masked=masked, reopen=reopen, history=history
         )
         self._store = store
         self._push_on_close = push_on_close
+        self._check = check
 
     @property
     def remote_uri(self) -> str:
@@ -96,6 +99,8 @@ class EDataset(SharedDataset, RemoteVersions):
         tag: str | None = None,
         on_conflict: str = "raise",
         progress: Any = None,
+        check: Any = None,
+        severity: str = "error",
         **options: Any,
     ) -> Any:
         """Publish everything that is pending, as one commit.
@@ -111,6 +116,11 @@ class EDataset(SharedDataset, RemoteVersions):
             the own changes concerned.
         progress : bool or callable, optional
             True for a bar, or a function called with the bytes done and in all.
+        check : bool, str, callable or sequence of these, optional
+            Rules the dataset has to follow to be published: names or groups, as `check` takes them, or functions; True
+            is all rules, False none. By default what it was opened with.
+        severity : {'error', 'warning', 'info'}
+            The mildest finding that stops the push.
         **options
             Passed on: ``group_bytes``, ``num_groups``.
 
@@ -121,12 +131,20 @@ class EDataset(SharedDataset, RemoteVersions):
 
         Raises
         ------
+        CheckFailedError
+            If the dataset breaks rules; the error lists what they found. Nothing was sent, every change is kept.
         ebooklet.ConflictError
             If another commit stands against this one. Nothing was published, every change is kept.
         ebooklet.PushError
             If the push failed. Every change is kept; push again.
         """
+        chosen = self._check if check is None else check
+        rules = () if chosen is None or chosen is False else door("find_gate")(chosen, severity)
         self.sync()
+        if rules and self._store.db.has_pending:
+            path = self.file_path
+            where = f"every change is kept in {path}" if path is not None else "changes are in memory alone"
+            door("refuse_unless")(self, rules, severity, where)
         result = self._store.push(
             self._structure.describe,
             message=message,
@@ -329,6 +347,8 @@ class EDataset(SharedDataset, RemoteVersions):
         ------
         ebooklet.PushError
             If the push failed: everything is kept in the local file. Open it again and `push`.
+        CheckFailedError
+            If the dataset breaks the rules it was opened with, with the same outcome.
         """
         if self._structure.closed:
             return
