@@ -110,3 +110,30 @@ def test_extents_are_those_of_numpy(labels: list[float]) -> None:
     with cfdb.open_edataset(conn, cache=None, flag="n") as ds:
         ds.create.coord.generic("x", data=np.array(labels))
     assert _said(conn)["extents"]["x"] == {"min": min(labels), "max": max(labels)}
+
+
+def test_what_workers_wrote_is_described_by_the_owner(tmp_path: Path) -> None:
+    conn = StoreConnection("x.cfdb")
+    with cfdb.open_edataset(conn, tmp_path / "x", "n") as ds:
+        ds["x"] = ("x", [1.0, 2.0])
+        ds["y"] = ("y", [5.0])
+        ds["t"] = ("x", [0.0, 0.0])
+        ds.attrs["title"] = "Rain"
+        ds.push()
+        with ds.fork().open() as part:
+            part["t"][...] = 1.0
+        ds.merge(part.result())
+        ds.push()
+    assert _said(conn)["attrs"] == {"title": "Rain"}
+    assert _said(conn)["extents"]["x"] == {"min": 1.0, "max": 2.0}
+
+
+def test_what_came_back_is_described_as_it_was(conn: StoreConnection, tmp_path: Path) -> None:
+    before = _said(conn)
+    with cfdb.open_edataset(conn, tmp_path / "x", "w") as ds:
+        ds.attrs["title"] = "Snow"
+        ds["y"].append([0.0])
+        ds.push()
+        assert _said(conn) != before
+        ds.rollback(1)
+    assert _said(conn) == before

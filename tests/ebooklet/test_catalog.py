@@ -124,7 +124,8 @@ def test_a_catalogue_in_a_bucket_is_shared(bucket: ebooklet.S3Connection, server
         found = catalog.search("quality >= 3 and time.min < '2024'")
         assert [entry.key for entry in found] == ["rain-2023"]
         assert (reader.stats - before).requests == 0
-        with found.open(cache=None) as ds:  # in the same bucket: with the keys for the catalogue
+        assert found[0].connection == reader.at("data/2023/rain.cfdb")  # in the same bucket: with the same keys
+        with found.open(cache=None) as ds:
             assert ds.attrs["title"] == "Rain of 2023"
         assert server.access_key not in repr(catalog) + str(catalog["rain-2022"])
         with pytest.raises(ebooklet.ReadOnlyError):
