@@ -540,11 +540,42 @@ def test_an_owner_that_dies_at_any_request_publishes_all_or_nothing(
             db.push()
             assert not db.has_pending
             assert dict(db.items()) == new
+            packs = [pack.name for pack in db.base.snapshot.packs if pack is not None]
+            assert len(packs) == len(set(packs))
         assert contents(conn) == new
         if not store.struck:
             return
         number += 1
         assert number < 20
+
+
+def test_a_commit_whose_answer_was_lost_is_not_published_again(tmp_path: Path) -> None:
+    inner = MemoryStore()
+    made(inner)
+    store = Deadly(inner)
+    conn, path = StoreConnection(KEY, store), tmp_path / "x.blt"
+    with opened(conn, path=path) as db:
+        db.merge(work(db.fork(), k=1))
+        store.left, store.applied = 1, True  # the root, after the snapshot
+        with pytest.raises(Dies):
+            db.push()
+        store.left = None
+    assert contents(conn) == {"a": 1, "k": 1}
+    with opened(conn, path=path) as db:
+        assert not db.has_pending
+        assert not db.push()
+
+
+def test_what_workers_wrote_is_read_where_the_root_keeps_small_values() -> None:
+    conn = made(a=1, b=2)
+    with opened(conn) as db:
+        db["own"] = 1
+        db.push(inline=["a", "b", "own"])
+        db.merge(work(db.fork(), a=10, k=3))
+        db["own"] = 2
+        db.push(inline=["a", "b", "own", "k"])
+        assert sorted(db.base.root.inline) == ["own"]
+    assert contents(conn) == {"a": 10, "b": 2, "k": 3, "own": 2}
 
 
 @pytest.mark.parametrize("applied", [False, True])

@@ -405,6 +405,12 @@ def test_a_handle_that_an_exception_leaves_gives_the_lease_back(conn: StoreConne
     assert ebooklet.lock_info(conn) is None
 
 
+def test_an_opening_that_fails_gives_the_lease_back(conn: StoreConnection) -> None:
+    with pytest.raises(ValueError, match="value_serializer"):
+        ebooklet.open(conn, flag="w", value_serializer="json", cache=None, lock=True)
+    assert ebooklet.lock_info(conn) is None
+
+
 def test_a_new_database_is_made_under_its_lease() -> None:
     conn = StoreConnection(KEY, MemoryStore())
     with opened(conn, "c", lock="maker") as db:
