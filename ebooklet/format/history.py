@@ -68,7 +68,7 @@ def kept_in_root(entries: Sequence[Entry]) -> int:
     long = sum(len(entry.message) for entry in entries) > MAX_MESSAGES
     if len(entries) <= MAX_ENTRIES and not long:
         return len(entries)
-    return max(1, min(PAGE_ENTRIES + 1, len(entries) // 2))
+    return max(1, min(PAGE_ENTRIES + 1, (len(entries) + 1) // 2))
 
 
 def in_pages(entries: Sequence[Entry]) -> list[tuple[Entry, ...]]:

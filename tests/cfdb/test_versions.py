@@ -49,6 +49,11 @@ def field() -> Any:
     return np.random.default_rng(0).normal(size=SHAPE)
 
 
+def used(folder: Path) -> int:
+    """Bytes in the bucket."""
+    return sum(path.stat().st_size for path in (folder / "store").rglob("*") if path.is_file())
+
+
 def test_versions_are_listed_named_and_opened(ds: EDataset, remote: str) -> None:
     ds["t"][0, 0, 0] = 5.0
     ds.push(message="corrected")
@@ -317,14 +322,13 @@ def test_old_versions_expire_and_the_bucket_becomes_smaller(ds: EDataset, remote
     for number in range(4):
         ds["t"][...] = np.random.default_rng(number).normal(size=SHAPE)
         ds.push()
-    used = lambda: sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file())  # noqa: E731
-    before = used()
+    before = used(tmp_path)
     ds.compact()
     ds.expire(keep=1)
     assert [version.tags for version in ds.log()][1:] == [("v1",)]
     assert not ds.collect()
     assert ds.collect(grace=0, alone=True).ok
-    assert used() < 0.55 * before
+    assert used(tmp_path) < 0.55 * before
     with cfdb.open_edataset(remote, cache=None, version="v1") as old:
         np.testing.assert_array_equal(old["t"].values, field())
 

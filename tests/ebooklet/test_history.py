@@ -52,6 +52,11 @@ def three(opened: Open, name: str = "mine") -> EBooklet:
     return db
 
 
+def used(folder: Path) -> int:
+    """Bytes in the bucket."""
+    return sum(path.stat().st_size for path in (folder / "store").rglob("*") if path.is_file())
+
+
 def test_the_log_lists_every_push_newest_first(opened: Open) -> None:
     db = three(opened)
     log = db.log()
@@ -118,6 +123,7 @@ def test_an_old_version_is_read_with_and_without_a_local_file(opened: Open, name
 
 def test_an_old_version_is_opened_with_two_requests(opened: Open) -> None:
     three(opened).close()
+    wanted: Any
     for wanted in ("first", 2, datetime(2999, 1, 1, tzinfo=UTC)):
         assert opened(None, version=wanted).stats.total <= 2
     log = opened(None).log()
@@ -353,8 +359,7 @@ def test_expiring_and_collecting_free_the_bucket(opened: Open, tmp_path: Path) -
     for number in range(10):
         db["a"] = bytes([number]) * 100_000
         db.push()
-    used = lambda: sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file())  # noqa: E731
-    assert used() > 1_000_000
+    assert used(tmp_path) > 1_000_000
     told = db.expire(keep=2, dry_run=True)
     assert (len(told.expired), len(db.log())) == (8, 10)
     done = db.expire(keep=2)
@@ -364,7 +369,7 @@ def test_expiring_and_collecting_free_the_bucket(opened: Open, tmp_path: Path) -
     assert db.collect(dry_run=True, grace=0).n_objects == 8
     result = db.collect(grace="0s", alone=True)
     assert (result.n_objects, result.ok) == (8, True)
-    assert used() < 250_000
+    assert used(tmp_path) < 250_000
     assert db["a"] == opened(None)["a"] == bytes([9]) * 100_000
     assert opened(None, version=1)["a"] == bytes([8]) * 100_000
 
@@ -373,7 +378,7 @@ def test_expiring_needs_a_rule_that_says_something(opened: Open) -> None:
     db = three(opened)
     for wrong in ({}, {"keep": 0}, {"keep": True}, {"older_than": "soon"}, {"older_than": timedelta(days=-1)}):
         with pytest.raises(ValueError, match=r"older_than|keep|duration"):
-            db.expire(**wrong)  # type: ignore[arg-type]
+            db.expire(**wrong)
     assert not db.expire("30d")
     assert not db.expire(timedelta(days=1))
     assert not db.expire("2001-01-01")
