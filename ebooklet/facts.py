@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ebooklet.connection import Connection
+from ebooklet.plan.summary import read_summary
 from ebooklet.sync.version import RemoteVersion, open_version
 from ebooklet.sync.workers import completed
 from ebooklet.times import moment
@@ -57,7 +58,6 @@ class DatabaseFacts:
     def of(cls, version: RemoteVersion) -> "DatabaseFacts":
         """Take them from a version that was opened."""
         root, snapshot = version.root, version.snapshot
-        said = _parsed(snapshot.summary)
         return cls(
             uuid=version.uuid.hex,
             kind=root.kind,
@@ -66,7 +66,7 @@ class DatabaseFacts:
             nbytes=len(version.cached.body) + sum(pack.size for pack in snapshot.packs if pack is not None),
             n_keys=len(version),
             metadata=_parsed(snapshot.metadata),
-            summary=said if isinstance(said, dict) else {},
+            summary=read_summary(snapshot.summary),
             tags=tuple(sorted(root.tags)),
         )
 

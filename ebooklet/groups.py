@@ -10,6 +10,7 @@ from ebooklet.batches import checked_pair
 from ebooklet.connection import Connection, as_connection
 from ebooklet.facts import DatabaseFacts, read_facts
 from ebooklet.mapping import TYPES, EBooklet
+from ebooklet.plan.summary import checked_summary
 
 ENTRY_VERSION = 1
 KEY = re.compile(r"[A-Za-z0-9._-]+")
@@ -92,7 +93,6 @@ def entry_of(connection: Connection, facts: DatabaseFacts, user_meta: Any) -> di
 def facts_of(entry: Mapping[str, Any]) -> DatabaseFacts:
     """What an entry tells of its database."""
     kinds = {name: kind for kind, name in TYPES.items()}
-    summary = entry.get("summary")
     return DatabaseFacts(
         uuid=entry.get("uuid", ""),
         kind=entry.get("kind") or kinds.get(entry["type"], entry["type"]),
@@ -101,7 +101,7 @@ def facts_of(entry: Mapping[str, Any]) -> DatabaseFacts:
         nbytes=entry.get("nbytes", 0),
         n_keys=entry.get("n_keys", 0),
         metadata=entry.get("remote_meta"),
-        summary=summary if isinstance(summary, dict) else {},
+        summary=checked_summary(entry.get("summary")),
         tags=tuple(entry.get("tags", ())),
     )
 

@@ -121,9 +121,7 @@ def _plain(value: Any) -> Any:
 
 def _extents(labels: Labels, store: EBookletStore) -> dict[str, Any]:
     """Lowest and highest labels of every coordinate, under its name, and under `time`, `lat`, `lon` where it is one."""
-    base = store.db.base
-    said = base.snapshot.summary if base is not None else b""
-    before = json.loads(said).get("extents", {}) if said else {}
+    before = store.description().get("extents", {})
     touched = {row.key for row in store.db.pending()}
     touched |= {key.partition("/")[0] for key in touched}
     found: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from ebooklet.errors import ConflictError, OfflineError, OverlapError
 from ebooklet.forks import ForkWriter
 from ebooklet.mapping import EBooklet
 from ebooklet.offline import offline_error, worst_of
+from ebooklet.plan.summary import read_summary
 from ebooklet.sizes import parse_rate
 from ebooklet.synced import Write
 
@@ -185,6 +186,11 @@ class EBookletStore:
             self.db.close()
 
     # what only a store with a remote can do
+
+    def description(self) -> dict[str, Any]:
+        """Give what the version of the remote that is read and edited says of itself; empty where it says nothing."""
+        base = self.db.base
+        return {} if base is None else read_summary(base.snapshot.summary)
 
     def push(self, readable: Callable[[str], str], **options: Any) -> Any:
         """Publish everything that is pending, as one commit; `readable` says what a key stands for, for conflicts."""

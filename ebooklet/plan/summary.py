@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ebooklet.format.snapshot import MAX_SUMMARY
+
 EXTENTS = ("min", "max")
 
 
@@ -36,11 +38,41 @@ def join_summaries(before: bytes, ours: bytes, theirs: bytes, *, yielding: bool 
     ... )
     b'{"n": 2, "x": {"min": -1, "max": 9}}'
     """
-    if not ours or not theirs:
+    own, other = read_summary(ours), read_summary(theirs)
+    if not own or not other:
         return b""
-    base = json.loads(before) if before else {}
-    joined = _joined(base, json.loads(ours), json.loads(theirs), yielding)
-    return json.dumps(joined, ensure_ascii=False).encode()
+    joined = json.dumps(_joined(read_summary(before), own, other, yielding), ensure_ascii=False).encode()
+    return joined if len(joined) <= MAX_SUMMARY else b""
+
+
+def read_summary(data: bytes) -> dict[str, Any]:
+    """Read what a version says of itself; whatever is no description is passed over, as if nobody had said anything.
+
+    Examples
+    --------
+    >>> read_summary(b'{"dims": {"x": 2, "y": "far"}, "vars": 3, "title": "Rain"}'), read_summary(b"[1]")
+    ({'dims': {'x': 2}, 'title': 'Rain'}, {})
+    """
+    try:
+        found = json.loads(data) if data else {}
+    except (ValueError, RecursionError):
+        return {}
+    return checked_summary(found)
+
+
+def checked_summary(found: Any) -> dict[str, Any]:
+    """What of something from elsewhere is a description."""
+    if not isinstance(found, dict):
+        return {}
+    inner: dict[str, type] = {"vars": dict, "extents": dict, "dims": int, "attrs": object}
+    checked = dict(found)
+    for name in inner.keys() & found.keys():
+        part = found[name]
+        if isinstance(part, dict):
+            checked[name] = {key: value for key, value in part.items() if isinstance(value, inner[name])}
+        else:
+            del checked[name]
+    return checked
 
 
 def _joined(base: Any, ours: Any, theirs: Any, yielding: bool) -> Any:

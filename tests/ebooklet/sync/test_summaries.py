@@ -1,14 +1,21 @@
 """What a database says about itself for catalogues: it comes with a push, and is never older than the values."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import ebooklet
 from ebooklet.connection import StoreConnection
-from ebooklet.format.snapshot import MAX_SUMMARY, Snapshot
+from ebooklet.errors import CorruptFileError
+from ebooklet.facts import read_facts
+from ebooklet.format.frame import seal, unseal
+from ebooklet.format.snapshot import MAX_SUMMARY, SNAPSHOT_MAGIC, Snapshot
 from ebooklet.sync.version import open_version
+from tests.ebooklet.format.test_snapshot import example
+
+DATA = Path(__file__).parents[2] / "data" / "remote-1"
 
 
 def _summary(conn: StoreConnection) -> bytes:
@@ -58,3 +65,48 @@ def test_no_summary_is_empty_and_a_long_one_is_refused() -> None:
     assert Snapshot.decode(plain.encode()).summary == b""
     with pytest.raises(ValueError, match="summary"):
         Snapshot(bytes(16), None, b"", 1, summary=bytes(MAX_SUMMARY + 1)).encode()
+
+
+def described() -> Snapshot:
+    """As of the golden file."""
+    return replace(example()[1], summary='{"attrs":{"title":"Räin"},"dims":{"x":2}}'.encode())
+
+
+def test_a_snapshot_of_format_1_with_a_summary_stays_readable() -> None:
+    assert Snapshot.decode((DATA / "snapshot-with-summary").read_bytes()) == described()
+    assert Snapshot.decode(described().encode()) == described()
+
+
+@pytest.mark.parametrize("wrong", ["text", 3, bytes(MAX_SUMMARY + 1)])
+def test_an_impossible_summary_is_refused(wrong: object) -> None:
+    fields = dict(unseal(SNAPSHOT_MAGIC, "the snapshot", described().encode())._fields)
+    with pytest.raises(CorruptFileError, match="summary"):
+        Snapshot.decode(seal(SNAPSHOT_MAGIC, fields | {"summary": wrong}))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"\xff\xfe", b"[1, 2]", b"{", b'"text"', b'{"vars": 3, "dims": [], "attrs": "x", "extents": 1}', b"[" * 50_000],
+)
+def test_a_summary_that_is_no_description_is_passed_over(said: bytes) -> None:
+    conn = StoreConnection("x.blt")
+    with ebooklet.open(conn, cache=None, flag="n", value_serializer="json") as db:
+        db["a"] = 1
+        db.push(summary=lambda: said)
+    assert read_facts(conn).summary == {}
+    assert ebooklet.browse(conn)["x.blt"].dims == {}
+
+
+@pytest.mark.parametrize("said", [b"[1, 2]", b"{", b'{"extents": {"x": 3}, "attrs": 5}'])
+def test_a_summary_that_is_no_description_stops_no_push(said: bytes, tmp_path: Path) -> None:
+    conn = StoreConnection("x.blt")
+    with ebooklet.open(conn, tmp_path / "one", "c", "json") as one:
+        one["a"] = 1
+        one.push(summary=lambda: b'{"a": 1}')
+        with ebooklet.open(conn, tmp_path / "two", "w") as two:
+            two["b"] = 2
+            two.push(summary=lambda: said)
+        one["c"] = 3
+        assert one.push(summary=lambda: b'{"a": 1, "extents": {"x": {"min": 0, "max": 1}}}')
+    with ebooklet.open(conn, cache=None) as db:
+        assert dict(db.items()) == {"a": 1, "b": 2, "c": 3}
