@@ -233,7 +233,8 @@ class VariableNode(Node):
     def dims(self) -> dict[str, int]:
         """Its dimensions and their lengths."""
         sizes, names = self.dataset.dims, self._said.get("dims")
-        return {name: sizes[name] for name in names if name in sizes} if _are_texts(names) else {}
+        listed = names if isinstance(names, list) else []
+        return {name: sizes[name] for name in listed if isinstance(name, str) and name in sizes}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -262,10 +263,6 @@ class VariableNode(Node):
     def load(self) -> Any:
         """Download its values, as an array."""
         return self.dataset.load(self.name)
-
-
-def _are_texts(names: Any) -> bool:
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def look_at(nodes: Sequence[Node], threads: int) -> list["DatabaseNode"]:

@@ -84,16 +84,24 @@ def test_an_impossible_summary_is_refused(wrong: object) -> None:
         Snapshot.decode(seal(SNAPSHOT_MAGIC, fields | {"summary": wrong}))
 
 
-@pytest.mark.parametrize(
-    "said",
-    [b"\xff\xfe", b"[1, 2]", b"{", b'"text"', b'{"vars": 3, "dims": [], "attrs": "x", "extents": 1}', b"[" * 50_000],
-)
+HOSTILE = [
+    b"\xff\xfe",
+    b"[1, 2]",
+    b"{",
+    b'"text"',
+    b'{"vars": 3, "dims": [], "attrs": "x", "extents": 1}',
+    b'{"vars": 3, "dims": {"x": "far"}}',
+    b"[" * 50_000,
+]
+
+
+@pytest.mark.parametrize("said", HOSTILE)
 def test_a_summary_that_is_no_description_is_passed_over(said: bytes) -> None:
     conn = StoreConnection("x.blt")
     with ebooklet.open(conn, cache=None, flag="n", value_serializer="json") as db:
         db["a"] = 1
         db.push(summary=lambda: said)
-    assert read_facts(conn).summary == {}
+    assert not any(read_facts(conn).summary.values())
     assert ebooklet.browse(conn)["x.blt"].dims == {}
 
 
@@ -110,3 +118,12 @@ def test_a_summary_that_is_no_description_stops_no_push(said: bytes, tmp_path: P
         assert one.push(summary=lambda: b'{"a": 1, "extents": {"x": {"min": 0, "max": 1}}}')
     with ebooklet.open(conn, cache=None) as db:
         assert dict(db.items()) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_variables_of_a_strange_description_have_no_dimensions() -> None:
+    conn = StoreConnection("x.blt")
+    with ebooklet.open(conn, cache=None, flag="n", value_serializer="json") as db:
+        db["a"] = 1
+        db.push(summary=lambda: b'{"dims": {"x": 2}, "vars": {"a": {"dims": 3}, "b": {"dims": [["x"]]}, "c": 1}}')
+    there = ebooklet.browse(conn)["x.blt"]
+    assert [(name, node.dims) for name, node in there.variables.items()] == [("a", {}), ("b", {})]
