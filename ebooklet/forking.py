@@ -213,9 +213,7 @@ class ForkableFile(VersionedFile):
     def _check_fits(self, result: ForkResult) -> None:
         base = self.base
         if result.uuid != self.uuid:
-            raise ForkError(
-                f"a result is of the database {result.uuid}, this one is {self.uuid}: nothing was merged"
-            )
+            raise ForkError(f"a result is of the database {result.uuid}, this one is {self.uuid}: nothing was merged")
         if base is None or self._edits.replaces or result.version != base.snapshot.id.hex():
             now = "nothing" if base is None else base.snapshot.id.hex()[:8]
             raise ForkError(

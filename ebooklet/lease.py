@@ -28,8 +28,6 @@ def open_locked(assembly: Assembly, flag: Flag, lock: bool | str, timeout: float
     force : bool
         Whether to take over at once a lease that is over by the server's clock.
     """
-    if flag == "r":
-        raise ValueError("lock=True is for handles that write: readers need no lease; open with flag 'w'")
     place, label = assembly.place, lock if isinstance(lock, str) else ""
     version = find_version(place.store, place.key)
 

@@ -226,6 +226,8 @@ class _Wanted:
         if self.on_error not in ("rollback", "keep"):
             raise ValueError(f"on_error={self.on_error!r}: choose 'rollback' or 'keep'")
         _check_flag(self.flag)
+        if self.lock and self.flag == "r":
+            raise ValueError("lock=True is for handles that write: readers need no lease; open with flag 'w'")
         if self.version is not None and self.flag != "r":
             raise ValueError(f"version={self.version!r} with flag={self.flag!r}: old versions are read, with flag 'r'")
         for name in ("num_groups", "group_bytes", "push_packers"):

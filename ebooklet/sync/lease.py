@@ -317,7 +317,7 @@ class Lease:
         self._process = os.getpid()
         self._holding = _Holding(target, record, etag)
         self._stop = threading.Event()
-        self._end = weakref.finalize(self, self._stop.set)
+        self._end = weakref.finalize(self, _stop, self._stop, self._process)
         threading.Thread(
             target=_keep_alive, args=(self._holding, self._stop), name="ebooklet-lease", daemon=True
         ).start()
@@ -339,6 +339,12 @@ class Lease:
         self._end()
         if os.getpid() == self._process:
             self._holding.release()
+
+
+def _stop(stop: threading.Event, process: int) -> None:
+    """End the thread of a lease; in a forked process there is none, and its locks may be held by nobody there."""
+    if os.getpid() == process:
+        stop.set()
 
 
 def acquire(

@@ -434,6 +434,8 @@ def test_waiting_to_replace_leaves_the_local_file_alone(conn: StoreConnection, t
 def test_readers_take_no_lease(conn: StoreConnection) -> None:
     with pytest.raises(ValueError, match="handles that write"):
         opened(conn, "r", lock=True)
+    with pytest.raises(ValueError, match="handles that write"):
+        opened(conn, "r", lock=True, version=0)
     with pytest.raises(RemoteMissingError):
         ebooklet.lock_info(StoreConnection("other.blt", MemoryStore()))
     with pytest.raises(OfflineError):
@@ -525,6 +527,19 @@ def test_a_database_of_a_plain_server_is_written_under_the_lease(kind: type[Memo
         db.push()
     with opened(conn, "r") as db:
         assert dict(db.items()) == {"a": "2", "b": "3"}
+
+
+def test_workers_write_for_the_holder_of_the_lease() -> None:
+    conn = StoreConnection(KEY, Ignoring())
+    with opened(conn, "c", lock=True) as db:
+        db["a"] = "1"
+        db.push()
+        with db.fork().open() as part:
+            part["b"] = "2"
+        db.merge(part.result())
+        db.push()
+    with opened(conn, "r") as db:
+        assert dict(db.items()) == {"a": "1", "b": "2"}
 
 
 def test_a_single_writer_is_taken_by_its_word_only() -> None:
