@@ -10,12 +10,15 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import quote
 
+from cfdb.testing_faults import Fault, Interference, Traffic, faults_of
 from ebooklet.connection import S3Connection
 from ebooklet.errors import BucketMissingError
+
+__all__ = ["Fault", "S3Server", "Traffic", "s3_server"]
 
 _PUBLIC_READ = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",'
@@ -46,9 +49,46 @@ class S3Server:
         self.access_key_id = access_key_id
         self.access_key = access_key
         self._store = self.connection("any").store(writable=True)
+        self._between: Interference | None = None
 
     def __repr__(self) -> str:
         return f"S3Server({self.endpoint_url!r}, bucket={self.bucket!r})"
+
+    # what it is asked, and what goes wrong
+
+    @property
+    def traffic(self) -> Traffic:
+        """What it was asked, and answered; of what it asks itself (`reset`, `list_keys`) nothing is counted."""
+        return self._interference.traffic
+
+    @property
+    def latency(self) -> float:
+        """Seconds before a request is carried out; can be set."""
+        return self._interference.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self._interference.latency = seconds
+
+    def inject(self, *faults: Fault) -> None:
+        """Let these faults happen from now on, instead of those so far; none without any."""
+        self._interference.inject(*faults)
+
+    def reset_traffic(self) -> Traffic:
+        """Count from zero again, and give what was counted."""
+        counted, self._interference.traffic = self._interference.traffic, Traffic()
+        return counted
+
+    @property
+    def _interference(self) -> Interference:
+        if self._between is None:
+            raise RuntimeError(f"{self!r} is no server of s3_server: it counts nothing")
+        return self._between
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        with nullcontext() if self._between is None else self._between.aside():
+            yield
 
     def connection(self, db_key: str, **parameters: Any) -> S3Connection:
         """A connection to a database in the bucket.
@@ -78,11 +118,13 @@ class S3Server:
 
     def reset(self) -> None:
         """Delete all objects of the bucket."""
-        self._store.delete_many([meta.key for meta in self._store.list("")])
+        with self._aside():
+            self._store.delete_many([meta.key for meta in self._store.list("")])
 
     def list_keys(self) -> list[str]:
         """Keys of all objects in the bucket."""
-        return [meta.key for meta in self._store.list("")]
+        with self._aside():
+            return [meta.key for meta in self._store.list("")]
 
     def create_bucket(self, name: str) -> str:
         """Make one more bucket, readable by anybody, and return its name; making it again changes nothing."""
@@ -100,20 +142,25 @@ class S3Server:
     def _send(self, method: str, target: str, body: str = "") -> int:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         try:
-            connection.request(method, target, body)
-            return connection.getresponse().status
+            with self._aside():
+                connection.request(method, target, body)
+                return connection.getresponse().status
         finally:
             connection.close()
 
 
 @contextmanager
-def s3_server(bucket: str | None = None) -> Iterator[S3Server]:
+def s3_server(bucket: str | None = None, *, latency: float = 0.0, faults: Any = None) -> Iterator[S3Server]:
     """Run an S3 server on a free port of 127.0.0.1 while the block lasts.
 
     Parameters
     ----------
     bucket : str, optional
         Name of its bucket; a random one, so that servers of one process do not meet, without it.
+    latency : float
+        Seconds before every request is carried out.
+    faults : Fault, sequence of Fault or dict, optional
+        What goes wrong. A dict gives kinds and their rates, as in ``{'slow_down': 0.1}``.
 
     Yields
     ------
@@ -133,7 +180,13 @@ def s3_server(bucket: str | None = None) -> Iterator[S3Server]:
     ...     meta = store.put("x.cfdb", b"hello")
     ...     store.get("x.cfdb").body
     b'hello'
+    >>> with s3_server(faults=Fault("slow_down", "PUT", times=2)) as server:
+    ...     store = server.connection("x.cfdb").store(writable=True)
+    ...     meta = store.put("x.cfdb", b"hello")  # tries again
+    ...     server.traffic.requests["PUT"], server.traffic.faults["slow_down"]
+    (3, 2)
     """
+    between = Interference(latency, faults_of(faults))
     try:
         from moto.server import ThreadedMotoServer
     except ImportError as error:
@@ -143,13 +196,16 @@ def s3_server(bucket: str | None = None) -> Iterator[S3Server]:
     requests.setLevel(logging.CRITICAL)
     moto: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
+    between.app, moto._server.app = moto._server.app, between
     sockets = _watch_sockets(moto._server)
     host, port = moto.get_host_and_port()
     server = S3Server(host, port, bucket or f"testing-{uuid.uuid4().hex[:12]}")
     try:
+        server._between = between
         server.create_bucket(server.bucket)
         yield server
     finally:
+        between.stop()
         server._remove_bucket()
         moto.stop()
         moto._server.server_close()
