@@ -16,6 +16,7 @@ from cfdb.analysis.replica import Replica, plan_replica
 from cfdb.errors import ShapeError
 from cfdb.model.dataset import Dataset
 from cfdb.model.doors import door
+from cfdb.model.files import copy_files
 from cfdb.model.part import Part
 from cfdb.model.reading import Reading
 from cfdb.model.view import View
@@ -44,6 +45,8 @@ def copy_dataset(
 def fill_replica(source: Reading, target: Dataset, plan: Replica, max_mem: int, progress: Any) -> None:
     """Make the records of a copy, and copy the chunks."""
     plan.build(target)
+    if isinstance(source, Dataset):
+        copy_files(source._structure, target._structure)
     total = sum(item.chunks for item in plan.variables)
     done = 0
     with door("reporting")(progress, "copy", unit=" chunks") as report:

@@ -64,6 +64,7 @@ def summarize_dataset(dataset: Reading) -> str:
     others = [variable for variable in dataset.variables if variable.role in HELPERS]
     lines += _section("Other variables", others, width, stored)
     lines += _groups(dataset, width)
+    lines += _files(dataset, width)
     lines += _attributes(dataset.attrs, width)
     return "\n".join(cut_end(line, width) for line in lines)
 
@@ -185,6 +186,14 @@ def _groups(dataset: Reading, width: int) -> list[str]:
     items = [f"{path} ({count(number, 'variable')})" for path, number in inside.items()]
     more = [f"... and {len(items) - MOST_VARIABLES} more"] if len(items) > MOST_VARIABLES else []
     return _wrapped("Groups:     ", [*items[:MOST_VARIABLES], *more], width) if items else []
+
+
+def _files(dataset: Reading, width: int) -> list[str]:
+    if not isinstance(dataset, Dataset):
+        return []
+    items = [f"{name} ({byte_size(size)})" for name, size in dataset.files.sizes.items()]
+    more = [f"... and {len(items) - MOST_VARIABLES} more"] if len(items) > MOST_VARIABLES else []
+    return _wrapped("Files:      ", [*items[:MOST_VARIABLES], *more], width) if items else []
 
 
 def _sizes(sizes: Mapping[str, int], unlimited: Sequence[str] = ()) -> list[str]:

@@ -10,6 +10,7 @@ GLOBAL_ATTRIBUTES_KEY = "a/."
 VARIABLE_PREFIX = "v/"
 DIMENSION_PREFIX = "d/"
 ATTRIBUTES_PREFIX = "a/"
+FILE_PREFIX = "f/"
 
 _GROUP = "./"
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -134,6 +135,11 @@ def attributes_key(owner: str | None) -> str:
     ('a/abcdefgh', 'a/./ocean/deep', 'a/.')
     """
     return GLOBAL_ATTRIBUTES_KEY if owner is None else f"{ATTRIBUTES_PREFIX}{owner}"
+
+
+def file_key(path: str) -> str:
+    """Give the key of a file that travels with the dataset."""
+    return f"{FILE_PREFIX}{composed(path)}"
 
 
 def group_owner(path: str) -> str:

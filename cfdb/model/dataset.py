@@ -9,6 +9,7 @@ from cfdb.format.names import owner_of
 from cfdb.model.changing import Changing
 from cfdb.model.coordinate import Coordinate
 from cfdb.model.data_variable import DataVariable
+from cfdb.model.files import Files
 from cfdb.model.groups import Group
 from cfdb.model.history import History
 from cfdb.model.labels import Labels, Reopen
@@ -82,6 +83,11 @@ class Dataset(Changing):
     def compression_level(self) -> int | None:
         """Compression level of new variables; None is the compression's default."""
         return self._structure.dataset.compression_level
+
+    @property
+    def files(self) -> Files:
+        """Small files that travel with the dataset: bytes, texts and what JSON can hold, by name."""
+        return Files(self._structure)
 
     def _selected(self) -> Chosen:
         return {}

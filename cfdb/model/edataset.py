@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
-from cfdb.format.names import attributes_key
+from cfdb.format.names import attributes_key, file_key
 from cfdb.model.cataloguing import describe_for_catalogues
 from cfdb.model.doors import door
 from cfdb.model.history import History
@@ -205,8 +205,8 @@ class EDataset(SharedDataset, RemoteVersions):
         known = set(pending)
         found: list[str] = []
         for name in [names] if isinstance(names, str) else names:
-            if name in known:
-                found.append(name)
+            if name in known or (file := file_key(name)) in known:
+                found.append(name if name in known else file)
                 continue
             member = self._structure.find(name)
             found += [key for key in pending if key.startswith(f"{member.id}/") or key == attributes_key(member.id)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from cfdb.format.names import parse_chunk_key
+from cfdb.format.names import FILE_PREFIX, parse_chunk_key
 from cfdb.model.doors import door
 from cfdb.options import get_options
 
@@ -81,11 +81,13 @@ class Changes:
     __iter__ = iter_changes
 
     def by_variable(self) -> dict[str | None, list[Any]]:
-        """Group the changed keys by variable; None stands for records of the structure and attributes."""
+        """Group the changed keys by variable, or file; None stands for records of the structure and attributes."""
         groups: dict[str | None, list[Any]] = {}
         for change in self._changes.iter_changes():
             chunk = parse_chunk_key(change.key)
             name = None if chunk is None else self._names.get(chunk[0], f"deleted variable {chunk[0]}")
+            if change.key.startswith(FILE_PREFIX):
+                name = f"file {change.key.removeprefix(FILE_PREFIX)}"
             groups.setdefault(name, []).append(change)
         return groups
 

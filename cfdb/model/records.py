@@ -20,6 +20,7 @@ from cfdb.format.names import (
     ATTRIBUTES_PREFIX,
     DATASET_KEY,
     DIMENSION_PREFIX,
+    FILE_PREFIX,
     VARIABLE_PREFIX,
     attributes_key,
     dimension_key,
@@ -320,6 +321,8 @@ class Records:
         group = group_of(key.removeprefix(ATTRIBUTES_PREFIX))
         if group:
             return f"the attributes of the group {group!r}"
+        if key.startswith(FILE_PREFIX):
+            return f"the file {key.removeprefix(FILE_PREFIX)!r}"
         chunk = parse_chunk_key(key)
         owner = chunk[0] if chunk is not None else key.removeprefix(ATTRIBUTES_PREFIX)
         member = self.member_of(owner)
