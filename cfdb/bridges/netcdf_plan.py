@@ -247,6 +247,8 @@ def chunk_shape_of(variable: SourceVariable, chunks: Chunks, *, by_dimension: bo
 
 def check_chunks(survey: Survey, chunks: Chunks) -> None:
     """Refuse chunks for variables and dimensions that are not there."""
+    if chunks is not None and not isinstance(chunks, Mapping):
+        raise TypeError(f"chunks={chunks!r}: give lengths by dimension, as in chunks={{'time': 12}}, or by variable")
     for name, value in (chunks or {}).items():
         if name not in (survey.dims if isinstance(value, int) else survey.variables):
             kind, known = ("dimension", survey.dims) if isinstance(value, int) else ("variable", survey.variables)

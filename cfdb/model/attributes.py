@@ -151,3 +151,11 @@ class Attributes(MutableMapping[str, Any]):
             return "<attributes of a variable that was deleted>"
         lines = [f"{name}: {value!r}" for name, value in self.data.items()]
         return "\n".join(lines) if lines else "<no attributes>"
+
+
+def not_replaced(it: str) -> AttributeError:
+    """Make the error for attributes that are assigned as a whole."""
+    return AttributeError(
+        f"attributes are changed in place: {it}.attrs['units'] = ..., or {it}.attrs.update({{...}}); "
+        f"{it}.attrs.clear() before it replaces them all"
+    )

@@ -144,8 +144,8 @@ class Coordinate(Variable):
         [ 5 10 20 30 35 40]
         """
         with self._labels.structure.lock:
-            new, present = self._prepared(data)
             place = self._spot(at, before, after)
+            new, present = self._prepared(data)
             if not -present.size <= place <= present.size:
                 raise SelectionError(f"cannot insert at {at}: coordinate {self.name!r} has {present.size} labels")
             if self.step is not None:
@@ -157,7 +157,12 @@ class Coordinate(Variable):
         if [at is None, before is None, after is None].count(False) != 1:
             raise SelectionError(f"inserting into coordinate {self.name!r} takes one of at=, before= and after=")
         if at is not None:
-            return at
+            if not isinstance(at, int | np.integer):
+                raise SelectionError(
+                    f"at={at!r} is no position in coordinate {self.name!r}: insert(2, labels), or "
+                    "insert(data=labels, before=label)"
+                )
+            return int(at)
         found = self._labels.locate(self.name, after if before is None else before, None, None)
         if not isinstance(found, int):
             raise SelectionError(f"{after if before is None else before!r} stands for several labels of {self.name!r}")
@@ -261,6 +266,8 @@ def stored_labels(coordinate: Coordinate, data: Any) -> Array:
     if np.ma.is_masked(given):
         raise CoordinateError(f"coordinate {coordinate.name!r} cannot have missing labels")
     labels = np.asarray(pipeline.from_cells(pipeline.to_cells(given)))
+    if given.dtype.kind in "UT" and labels.dtype.kind in "mM" and np.isnat(labels).any():
+        raise CoordinateError(f"coordinate {coordinate.name!r} cannot hold NaT: a missing value is no label")
     lost = _lost(given, labels)
     if lost.any():
         raise CoordinateError(

@@ -1,7 +1,13 @@
 """What does one do here instead of what xarray, pandas or NumPy call by another name?"""
 
+import difflib
+
 _XARRAY = "xarray does that: {it}.to_xarray().{name}"
 _VALUES = "it works on arrays in memory: {it}.values.{name}"
+_DATASET = "it belongs to the dataset: ds.{name}"
+_PART = "take the part of the dataset: ds.sel(...).{name}(..., include_data_vars=[...])"
+_VARIABLE = "it belongs to a variable: ds['...'].{name}"
+_SYNC = "changes become permanent with ds.sync(), or when the dataset is closed"
 
 #: What is not offered under a name, and the way to it.
 HINTS = {
@@ -25,8 +31,34 @@ HINTS = {
     "to_numpy": "take {it}.values",
     "compute": "take {it}.values, or {it}.to_xarray().compute()",
     "persist": "bring chunks near with {it}.load(), or values with {it}.values",
+    "weighted": "reductions take weights: {it}.mean(..., weights=...)",
+    **dict.fromkeys(("isnull", "isna", "notnull", "notna"), _XARRAY),
     "oindex": "brackets are orthogonal already: {it}[[0, 2], [1, 3]] takes rows and columns",
 }  # fmt: skip
+
+#: The same, of a dataset or of a variable alone.
+OF_DATASETS = {
+    **dict.fromkeys(
+        (
+            "mean", "sum", "min", "max", "std", "var", "count", "any", "all", "argmin", "argmax", "quantile", "median",
+            "where", "where_chunks", "explain", "suggest_encoding", "interp", "values", "sel_points", "isel_points",
+        ),
+        _VARIABLE,
+    ),
+    **dict.fromkeys(("save", "flush", "commit"), _SYNC),
+    **dict.fromkeys(("undo", "discard"), "ds.rollback() drops what was changed since the last sync()"),
+    **dict.fromkeys(("drop", "drop_vars"), "delete a variable with del ds['...']"),
+    "items": "take [(name, ds[name]) for name in ds]",
+    "info": "take print(ds)",
+}  # fmt: skip
+OF_VARIABLES = {
+    **dict.fromkeys(
+        ("advise", "check", "storage_report", "prune", "rename", "resize", "sync", "write", "close", "create"), _DATASET
+    ),
+    **dict.fromkeys(("copy", "to_netcdf4"), _PART),
+    "rechunk": "chunks are chosen when data are written: ds.copy(..., chunk_shape=...)",
+    "append": "coordinates grow, and variables with them: ds['...'].append(labels)",
+}
 
 
 def not_offered(name: str, owner: type, what: str) -> AttributeError:
@@ -36,10 +68,19 @@ def not_offered(name: str, owner: type, what: str) -> AttributeError:
     --------
     >>> str(not_offered("resample", object, "variable"))
     "a variable has no attribute 'resample'; xarray does that: var.to_xarray().resample"
+    >>> str(not_offered("bit_lenght", int, "variable"))
+    "a variable has no attribute 'bit_lenght'; did you mean 'bit_length'?"
     """
     it = "ds" if "dataset" in what else "var"
-    hint = HINTS.get(name)
+    hint = (OF_DATASETS if it == "ds" else OF_VARIABLES).get(name) or HINTS.get(name)
     text = f"a {what} has no attribute {name!r}"
     if hint is not None:
-        return AttributeError(f"{text}; {hint.format(it=it, name=name)}")
-    return AttributeError(text, name=name, obj=owner)
+        text = f"{text}; {hint.format(it=it, name=name)}"
+    elif not name.startswith("_"):
+        near = difflib.get_close_matches(name, _offered(owner), n=2, cutoff=0.7)
+        text = f"{text}; did you mean {' or '.join(map(repr, near))}?" if near else text
+    return AttributeError(text, name=name, obj=None)  # with an object the interpreter would append its own guess
+
+
+def _offered(owner: type) -> list[str]:
+    return [name for name in dir(owner) if not name.startswith("_")]

@@ -380,6 +380,24 @@ class NamedLoc(Loc[V]):
         raise TypeError("name the dimensions of a dataset, as in ds.loc[{'lat': 40}], or take .sel(lat=40)")
 
 
+def by_dimension(given: Mapping[str, Any] | None, named: dict[str, Any]) -> dict[str, Any]:
+    """Join what is chosen in a dict and by keywords.
+
+    Raises
+    ------
+    TypeError
+        If something without the name of a dimension is given.
+    """
+    if given is None:
+        return named
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"{given!r} does not say along which dimension: give sel(time=...) or sel({{'time': ...}}); without names, "
+            "labels go through .loc[...] and positions into the brackets"
+        )
+    return {**given, **named}
+
+
 def refuse_pointwise(chosen: Mapping[str, Any]) -> None:
     """Refuse indexers that xarray would take point by point: here several lists select rows and columns."""
     for name, key in chosen.items():

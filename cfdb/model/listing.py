@@ -6,7 +6,7 @@ from typing import Any
 
 from cfdb.errors import VariableNotFoundError
 from cfdb.format.names import composed
-from cfdb.model.attributes import Attributes
+from cfdb.model.attributes import Attributes, not_replaced
 from cfdb.model.containers import Groups, Variables
 from cfdb.model.doors import door
 from cfdb.model.labels import Labels
@@ -128,8 +128,12 @@ class Listing(ABC):
 
     @property
     def attrs(self) -> Attributes:
-        """Attributes of the dataset."""
+        """Attributes of the dataset, to be changed in place."""
         return Attributes(self._labels.structure, None)
+
+    @attrs.setter
+    def attrs(self, value: Any) -> None:
+        raise not_replaced("ds")
 
     @property
     def is_open(self) -> bool:

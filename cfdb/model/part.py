@@ -16,7 +16,7 @@ from cfdb.compute.source import Source
 from cfdb.errors import MemoryLimitError
 from cfdb.format.dtypes import DataType
 from cfdb.model.arrays import ArrayLike
-from cfdb.model.attributes import Attributes
+from cfdb.model.attributes import Attributes, not_replaced
 from cfdb.model.containers import Variables
 from cfdb.model.doors import door
 from cfdb.model.flags import Flags, flags_of
@@ -37,7 +37,7 @@ Key = Any
 class Part(ArrayLike):
     """A part of a variable, not read yet."""
 
-    __slots__ = ("__weakref__", "_array", "_codec", "_labels", "_member", "_selection", "attrs")
+    __slots__ = ("__weakref__", "_array", "_attrs", "_codec", "_labels", "_member", "_selection")
 
     def __init__(
         self, member: Member, array: ChunkedArray, attrs: Attributes, labels: Labels, selection: Selection | None = None
@@ -47,7 +47,7 @@ class Part(ArrayLike):
         self._labels = labels
         self._selection = selection
         self._codec = Codec(member, array)
-        self.attrs = attrs
+        self._attrs = attrs
 
     # what it is
 
@@ -55,6 +55,15 @@ class Part(ArrayLike):
         """Give the selection; a whole variable's follows its dimensions."""
         self._labels.check(self._member)
         return self._array.everything() if self._selection is None else self._selection
+
+    @property
+    def attrs(self) -> Attributes:
+        """Attributes of the variable, to be changed in place."""
+        return self._attrs
+
+    @attrs.setter
+    def attrs(self, value: Any) -> None:
+        raise not_replaced("var")
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from cfdb.errors import ShapeError
 from cfdb.model.crs import crs_of
 from cfdb.model.hints import not_offered
-from cfdb.model.labels import Labels, NamedLoc, known_dims, refuse_pointwise
+from cfdb.model.labels import Labels, NamedLoc, by_dimension, known_dims, refuse_pointwise
 from cfdb.model.listing import Chosen
 from cfdb.model.loading import Order, Wish
 from cfdb.model.lockstep import Lockstep
@@ -58,7 +58,7 @@ class Reading(Lockstep, Surveying):
         DatasetView
             Not read yet.
         """
-        chosen = self._known({**(positions or {}), **named}, missing_dims)
+        chosen = self._known(by_dimension(positions, named), missing_dims)
         refuse_pointwise(chosen)
         return self._taken(chosen)
 
@@ -89,7 +89,7 @@ class Reading(Lockstep, Surveying):
         DatasetView
             Not read yet; variables without these dimensions are whole in it.
         """
-        chosen = self._known({**(labels or {}), **named}, "raise")
+        chosen = self._known(by_dimension(labels, named), "raise")
         refuse_pointwise(chosen)
         locate = self._labels.locate
         return self._taken(

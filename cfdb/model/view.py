@@ -15,7 +15,7 @@ from cfdb.model.asking import Asking
 from cfdb.model.flags import means_the_same
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
-from cfdb.model.labels import SIMPLE, Loc, known_dims, refuse_pointwise
+from cfdb.model.labels import SIMPLE, Loc, by_dimension, known_dims, refuse_pointwise
 from cfdb.model.pointwise import Pointwise
 from cfdb.model.reducing import Reducing
 from cfdb.plan.indexing import Selection
@@ -74,7 +74,7 @@ class View(Iterating, Reducing, Pointwise, Asking):
         array([2., 5.])
         """
         dims = self.dims
-        chosen = self._known({**(positions or {}), **named}, dims, missing_dims)
+        chosen = self._known(by_dimension(positions, named), dims, missing_dims)
         return self[tuple(chosen.get(name, slice(None)) for name in dims)]
 
     def sel(
@@ -113,7 +113,7 @@ class View(Iterating, Reducing, Pointwise, Asking):
         (array([3., 2.]), 1.0)
         """
         dims = self.dims
-        chosen = self._known({**(labels or {}), **named}, dims)
+        chosen = self._known(by_dimension(labels, named), dims)
         locate, axis = self._labels.locate, self._label_axis
         return self[
             tuple(

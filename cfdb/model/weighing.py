@@ -41,7 +41,7 @@ def weights_of(part: Part, weights: Any, axes: tuple[int, ...], *, positive: boo
             names = ", ".join(repr(part.dims[axis]) for axis in axes)
             raise ShapeError(
                 f"weights of shape {values.shape}, but {part.name!r} has {shape} along {names}: give one per position, "
-                "or an array with names of dimensions"
+                f"or an array with names of dimensions, such as xarray.DataArray(weights, dims={part.dims[axes[0]]!r})"
             )
         values = values.reshape([size if axis in axes else 1 for axis, size in enumerate(part.shape)])
     if np.isnan(values).any():
@@ -68,5 +68,11 @@ def _by_name(part: Part, weights: Any, dims: tuple[str, ...]) -> npt.NDArray[np.
 
 def _floats(weights: Any) -> npt.NDArray[np.float64]:
     """Give weights as floats; what is missing as NaN."""
-    found: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(weights).astype(np.float64), np.nan)
+    try:
+        found: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(weights).astype(np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"weights of type {type(weights).__name__} are no numbers: give an array, or one with names of dimensions "
+            "(a variable, a LabelledArray, an xarray.DataArray)"
+        ) from error
     return found

@@ -348,7 +348,7 @@ def test_names_of_other_libraries_are_answered_with_the_way_here(small: Any) -> 
     ):
         with pytest.raises(AttributeError, match=way.replace("(", r"\(").replace(")", r"\)")):
             getattr(part, name)
-    with pytest.raises(AttributeError, match=r"no attribute 'shap'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'shap'; did you mean 'shape'\?$"):
         _ = small["t"].shap
     assert not hasattr(small["t"], "_repr_unknown_")
 

@@ -1,0 +1,91 @@
+"""Do the messages for what goes wrong on a first day say what to do?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cfdb
+from cfdb import errors
+from cfdb.model import hints
+
+
+@pytest.fixture
+def ds() -> Iterator[Any]:
+    with cfdb.open_dataset(None, "n") as ds:
+        ds.create.coord.generic("time", data=np.array(["2024-01-01", "2024-01-02"], "M8[D]"))
+        ds["t"] = (("time", "x"), np.arange(6.0).reshape(2, 3))
+        yield ds
+
+
+def test_attributes_assigned_as_a_whole_are_refused_and_not_forgotten(ds: Any) -> None:
+    for owner in (ds, ds["t"], ds["t"][0], ds.create.group("g")):
+        with pytest.raises(AttributeError, match=r"attrs\.update"):
+            owner.attrs = {"units": "K"}
+    assert not ds["t"].attrs
+
+
+@pytest.mark.parametrize("given", [0, 2024, "2024-01-01", slice(None)])
+def test_a_label_or_position_without_a_dimension_is_refused(ds: Any, given: Any) -> None:
+    for part in (ds, ds["t"], ds["t"][:1]):
+        for select in (part.sel, part.isel):
+            with pytest.raises(TypeError, match="along which dimension"):
+                select(given)
+    assert ds["t"].isel({}).shape == ds["t"].isel(None).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("vales", "did you mean 'values'"),
+        ("advise", "ds.advise"),
+        ("copy", "ds.sel"),
+        ("weighted", "weights="),
+        ("resample", "to_xarray"),
+    ],
+)
+def test_a_name_a_variable_lacks_is_answered_with_the_way(ds: Any, name: str, way: str) -> None:
+    with pytest.raises(AttributeError, match=way):
+        getattr(ds["t"], name)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("crate", "did you mean 'create'"), ("mean", r"ds\['\.\.\.'\]\.mean"), ("save", "ds.sync"), ("undo", "rollback")],
+)
+def test_a_name_a_dataset_lacks_is_answered_with_the_way(ds: Any, name: str, way: str) -> None:
+    with pytest.raises(AttributeError, match=way):
+        getattr(ds, name)
+
+
+def test_no_name_that_is_offered_is_answered_with_a_hint(ds: Any) -> None:
+    assert not [name for name in {**hints.HINTS, **hints.OF_DATASETS} if hasattr(ds, name)]
+    assert not [name for name in {**hints.HINTS, **hints.OF_VARIABLES} if hasattr(ds["t"], name)]
+
+
+def test_nat_in_texts_is_no_label(ds: Any) -> None:
+    with pytest.raises(errors.CoordinateError, match="cannot hold NaT"):
+        ds["time"].append(["NaT"])
+    assert ds["time"].size == 2
+
+
+def test_labels_in_place_of_a_position_are_named(ds: Any) -> None:
+    with pytest.raises(errors.SelectionError, match="data=labels"):
+        ds["time"].insert(["2023-12-31"])
+    ds["time"].insert(np.int64(0), ["2023-12-31"])
+    assert ds["time"].size == 3
+
+
+def test_weights_that_are_no_numbers_say_what_is_taken(ds: Any) -> None:
+    for weights in ({"x": [1, 2, 3]}, "x", ("x", [1, 2, 3])):
+        with pytest.raises(TypeError, match=r"xarray\.DataArray"):
+            ds["t"].mean("x", weights=weights)
+
+
+def test_chunks_of_an_import_are_named_by_dimension(ds: Any, tmp_path: Path) -> None:
+    ds.to_netcdf4(tmp_path / "a.nc")
+    with pytest.raises(TypeError, match="chunks=12"):
+        cfdb.from_netcdf(tmp_path / "a.nc", tmp_path / "a.cfdb", chunks=12)
+    assert not (tmp_path / "a.cfdb").exists()
