@@ -26,6 +26,8 @@ class Attributes(MutableMapping[str, Any]):
     {'title': 'Rain', 'valid_range': array([  0, 500], dtype=int16)}
     """
 
+    __slots__ = ("_owner", "_structure")  # an attribute of the object, attrs.units = "m", would be forgotten
+
     def __init__(self, structure: Structure, owner: str | None) -> None:
         self._structure = structure
         self._owner = owner
@@ -49,6 +51,9 @@ class Attributes(MutableMapping[str, Any]):
         self._check()
         found = self._structure.attributes(self._owner).get(name, default)
         return found if found is default else copy.deepcopy(found)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"attributes have no {name!r} of their own; names go in brackets: attrs[{name!r}]")
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})

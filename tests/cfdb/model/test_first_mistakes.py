@@ -27,6 +27,13 @@ def test_attributes_assigned_as_a_whole_are_refused_and_not_forgotten(ds: Any) -
     assert not ds["t"].attrs
 
 
+def test_attributes_behind_a_dot_are_refused_and_not_forgotten(ds: Any) -> None:
+    with pytest.raises(AttributeError, match=r"attrs\['units'\]"):
+        _ = ds.attrs.units
+    with pytest.raises(AttributeError):
+        ds["t"].attrs.units = "K"
+
+
 @pytest.mark.parametrize("given", [0, 2024, "2024-01-01", slice(None)])
 def test_a_label_or_position_without_a_dimension_is_refused(ds: Any, given: Any) -> None:
     for part in (ds, ds["t"], ds["t"][:1]):
