@@ -10,9 +10,9 @@ from cfdb.options import get_options, set_options
 
 if TYPE_CHECKING:
     from cfdb import kernel
-    from cfdb.analysis.check import check_rule
-    from cfdb.analysis.combine import combine
-    from cfdb.analysis.merge import merge_into
+    from cfdb.analysis.checking.check import check_rule
+    from cfdb.analysis.moving.combine import combine
+    from cfdb.analysis.moving.merge import merge_into
     from cfdb.arrays_remote import from_dict, load_array, save_array
     from cfdb.exporting import cfdb_to_netcdf4
     from cfdb.format import dtypes
@@ -46,8 +46,8 @@ _HOMES = {
     "budget": "ebooklet.stores.ledger:budget",
     "cfdb_to_netcdf4": "cfdb.exporting:cfdb_to_netcdf4",
     "browse": "cfdb.remotes:browse",
-    "check_rule": "cfdb.analysis.check:check_rule",
-    "combine": "cfdb.analysis.combine:combine",
+    "check_rule": "cfdb.analysis.checking.check:check_rule",
+    "combine": "cfdb.analysis.moving.combine:combine",
     "compute_scale_and_offset": "cfdb.format.dtypes:compute_scale_and_offset",
     "dtypes": "cfdb.format.dtypes",
     "estimate": "cfdb.opening_many:estimate",
@@ -58,7 +58,7 @@ _HOMES = {
     "keep_bits": "cfdb.format.rounding:keep_bits",
     "kernel": "cfdb.kernel",
     "load_array": "cfdb.arrays_remote:load_array",
-    "merge_into": "cfdb.analysis.merge:merge_into",
+    "merge_into": "cfdb.analysis.moving.merge:merge_into",
     "open_dataset": "cfdb.opening:open_dataset",
     "open_edataset": "cfdb.opening_remote:open_edataset",
     "open_many": "cfdb.opening_many:open_many",

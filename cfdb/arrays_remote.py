@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cfdb.analysis.copying import new_file
-from cfdb.analysis.nested import default_dims, fill_nested
+from cfdb.analysis.moving.copying import new_file
+from cfdb.analysis.moving.nested import default_dims, fill_nested
 from cfdb.errors import DataTypeError, InvalidNameError, ShapeError
 from cfdb.model.dataset import Dataset
 from cfdb.model.edataset import EDataset

@@ -114,6 +114,8 @@ def open_dataset(
     record = new_record(dataset_type, compression, compression_level)
     if isinstance(file_path, str) and "://" in file_path:
         raise ValueError(f"{file_path!r} is a remote: open it with cfdb.open_edataset({file_path!r}, ...)")
+    if not isinstance(file_path, str | os.PathLike | None):
+        raise TypeError(f"open_dataset opens files, not {file_path!r}: a remote is opened with cfdb.open_edataset(...)")
     if file_path is None and flag in ("r", "w"):
         raise ValueError(f"file_path=None is a new dataset in memory: open it with flag='n', not {flag!r}")
     path = None if file_path is None else _checked_path(Path(file_path), flag)

@@ -199,9 +199,7 @@ def open_version(connection: Any, path: Path | None, version: str | None, masked
     return _open_remote_for_reading(connection, path, masked, version)
 
 
-def _open_remote_for_reading(
-    connection: Any, path: Path | None, masked: bool, version: str | None = None
-) -> EDataset:
+def _open_remote_for_reading(connection: Any, path: Path | None, masked: bool, version: str | None = None) -> EDataset:
     """Open a dataset again that was handed over by pickle."""
     cache = None if path is None else DEFAULT_CACHE
     return open_edataset(connection, path, cache=cache, masked=masked, version=version)

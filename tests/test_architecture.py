@@ -78,12 +78,12 @@ SINGLE_IMPORTERS = {
     "urllib3": {"ebooklet.stores.pool"},
     "moto": {"cfdb.testing"},
     "h5netcdf": {"cfdb.bridges.netcdf", "cfdb.bridges.netcdf_export"},
-    "matplotlib": {"cfdb.analysis.picture", "cfdb.demo"},
+    "matplotlib": {"cfdb.analysis.comparing.picture", "cfdb.demo"},
     "cftime": {"cfdb.conventions.calendars"},
     "xarray": {"cfdb.bridges.xarray_lazy", "cfdb.xarray_backend"},
     "shapely": {"cfdb.conventions.geometries"},
     "pyproj": {"cfdb.conventions.crs"},
-    "scipy": {"cfdb.analysis.interpolators"},
+    "scipy": {"cfdb.analysis.interpolating.interpolators"},
     "zarr": {"cfdb.bridges.zarr_codec"},
 }
 # cfdb reaches ebooklet through its two adapters and the opening, and shows progress as it does.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cfdb.analysis.replica import Names, chosen_members
+from cfdb.analysis.moving.replica import Names, chosen_members
 from cfdb.bridges.netcdf_outgoing import Outgoing, attribute_for_netcdf, kept_attributes, plan_outgoing
 from cfdb.bridges.netcdf_plan import block_shape, blocks
 from cfdb.conventions.crs import to_cf

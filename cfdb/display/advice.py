@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from cfdb.analysis.advise import Advice, ChunkAdvice
-from cfdb.analysis.explain import Explanation
-from cfdb.analysis.suggest import EncodingAdvice, EncodingCandidate
+from cfdb.analysis.advising.advise import Advice, ChunkAdvice
+from cfdb.analysis.advising.explain import Explanation
+from cfdb.analysis.advising.suggest import EncodingAdvice, EncodingCandidate
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cfdb.analysis.difference import DatasetDifference, FieldDifference, VariableDifference
+from cfdb.analysis.comparing.difference import DatasetDifference, FieldDifference, VariableDifference
 from cfdb.display.units import byte_size, columns, count, cut, terminal_width
 
 SHOWN = 20

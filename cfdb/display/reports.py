@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterable
 
-from cfdb.analysis.check import CheckReport
-from cfdb.analysis.report import StorageReport, VariableStorage
-from cfdb.analysis.rules import Finding
+from cfdb.analysis.advising.report import StorageReport, VariableStorage
+from cfdb.analysis.checking.check import CheckReport
+from cfdb.analysis.checking.rules import Finding
 from cfdb.display.advice import advised, shape_text
 from cfdb.display.units import byte_size, columns, count, cut, part, terminal_width
 from cfdb.model.loading import LoadResult

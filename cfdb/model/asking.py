@@ -49,7 +49,7 @@ class Asking(Part):
 
         Returns
         -------
-        cfdb.analysis.interp.GridInterp or cfdb.analysis.interp.PointInterp
+        cfdb.analysis.interpolating.interp.GridInterp or cfdb.analysis.interpolating.interp.PointInterp
             With ``to_grid``, ``to_points``, ``interp_na`` and ``regrid_levels``.
 
         Raises

@@ -132,7 +132,8 @@ class RemoteVersions(Dataset):
         Parameters
         ----------
         older_than : str, float, timedelta or datetime, optional
-            As ``'30d'``: versions go that had been replaced by then, so that every later moment keeps its version.
+            As ``'30d'``, or a number of seconds: versions go that had been replaced by then, so that every later moment
+            keeps its version.
         keep : int, optional
             So many of the newest stay in any case; without `older_than` all others go.
         dry_run : bool

@@ -223,8 +223,8 @@ class EBookletStore:
             parts.append(f"changed here since the fork, while workers relied on it: {_some(relied)}")
         return OverlapError(
             f"the results of the workers do not fit together: {'; '.join(parts)}. Nothing was merged: let each chunk "
-            "be written by one worker (chunk_shape tells which cells belong together), and pending changes here wait for "
-            "the merge, or be given up by changes().discard()",
+            "be written by one worker (chunk_shape tells which cells belong together), and pending changes here wait "
+            "for the merge, or be given up by changes().discard()",
             error.keys,
             error.guards,
         )

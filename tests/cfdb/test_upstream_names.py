@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import cfdb
-from cfdb.analysis.grid_interp import GridInterp
-from cfdb.analysis.point_interp import PointInterp
+from cfdb.analysis.interpolating.grid_interp import GridInterp
+from cfdb.analysis.interpolating.point_interp import PointInterp
 from cfdb.compute.rechunker import DatasetRechunker, Rechunker
 from cfdb.format.dtypes import DataType
 from cfdb.model.attributes import Attributes

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import cfdb
 import ebooklet
-from cfdb.analysis import diff_values
-from cfdb.analysis.diff import same
-from cfdb.analysis.difference import EDGES
-from cfdb.analysis.picture import difference_field
+from cfdb.analysis.comparing import diff_values
+from cfdb.analysis.comparing.diff import same
+from cfdb.analysis.comparing.difference import EDGES
+from cfdb.analysis.comparing.picture import difference_field
 from cfdb.errors import VariableNotFoundError
 from cfdb.model.edataset import EDataset
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cfdb
-from cfdb.analysis.chunk_costs import Layout, _along, cost_of
-from cfdb.analysis.chunk_search import Way, find_chunk_shape, fits, slowdown
+from cfdb.analysis.advising.chunk_costs import Layout, _along, cost_of
+from cfdb.analysis.advising.chunk_search import Way, find_chunk_shape, fits, slowdown
 from tests.cfdb.analysis.counting import counted
 
 small = st.integers(1, 40)

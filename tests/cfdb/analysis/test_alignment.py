@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cfdb.analysis.alignment import match, unite
+from cfdb.analysis.moving.alignment import match, unite
 from cfdb.errors import CoordinateError
 from cfdb.format.dimension import Slots
 

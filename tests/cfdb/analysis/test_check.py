@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cfdb
-from cfdb.analysis.check import all_rules
-from cfdb.analysis.rules import _RULES
+from cfdb.analysis.checking.check import all_rules
+from cfdb.analysis.checking.rules import _RULES
 from cfdb.model.dataset import Dataset
 from tests.cfdb.bridges.netcdf_files import sample
 

@@ -213,7 +213,7 @@ def test_opened_inputs_are_closed_again_and_given_ones_stay_open(tmp_path: Path)
 def test_an_error_in_the_middle_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with make(tmp_path / "a.cfdb") as one, make(tmp_path / "b.cfdb", x=[5]) as two:
         before = sorted(tmp_path.iterdir())
-        monkeypatch.setattr("cfdb.analysis.placing.Placing._write", lambda self, block: 1 / 0)
+        monkeypatch.setattr("cfdb.analysis.moving.placing.Placing._write", lambda self, block: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             cfdb.combine([one, two], tmp_path / "c.cfdb")
         assert sorted(tmp_path.iterdir()) == before

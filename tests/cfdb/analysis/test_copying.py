@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cfdb
-from cfdb.analysis.blocks import cut
+from cfdb.analysis.moving.blocks import cut
 from cfdb.format.codecs import CodecPipeline
 from tests.support.oracle import DTYPES, random_values, same
 

@@ -9,7 +9,7 @@ import shapely
 import xarray as xr
 
 import cfdb
-from cfdb.analysis.interp import GridInterp, PointInterp
+from cfdb.analysis.interpolating.interp import GridInterp, PointInterp
 from cfdb.errors import DataTypeError, MemoryLimitError
 
 Array = np.ndarray[Any, Any]

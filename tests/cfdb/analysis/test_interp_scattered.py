@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import griddata
 
-from cfdb.analysis.grid_axes import grid_axis
-from cfdb.analysis.holes import HoleFiller
-from cfdb.analysis.levels import regrid_columns
-from cfdb.analysis.scattered import ScatteredInterpolator
+from cfdb.analysis.interpolating.grid_axes import grid_axis
+from cfdb.analysis.interpolating.holes import HoleFiller
+from cfdb.analysis.interpolating.levels import regrid_columns
+from cfdb.analysis.interpolating.scattered import ScatteredInterpolator
 
 Array = np.ndarray[Any, Any]
 
@@ -114,7 +114,7 @@ def test_stations_all_around_the_globe_have_no_seam() -> None:
 
 
 def test_triangles_are_kept_while_the_same_stations_have_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cfdb.analysis import scattered
+    from cfdb.analysis.interpolating import scattered
 
     made = []
     join = scattered.join

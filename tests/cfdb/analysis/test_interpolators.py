@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
-from cfdb.analysis.gaps import beside, bridged
-from cfdb.analysis.grid_axes import grid_axis
-from cfdb.analysis.grid_interpolator import Crossing, GridInterpolator, Placed, Scattering
+from cfdb.analysis.interpolating.gaps import beside, bridged
+from cfdb.analysis.interpolating.grid_axes import grid_axis
+from cfdb.analysis.interpolating.grid_interpolator import Crossing, GridInterpolator, Placed, Scattering
 
 Array = np.ndarray[Any, Any]
 
@@ -295,8 +295,6 @@ def test_neighbours_across_count_when_asked() -> None:
 
 
 def test_a_missing_scipy_is_named_with_its_extra() -> None:
-    code = (
-        "import sys; sys.modules['scipy'] = None; sys.modules['scipy.interpolate'] = None; import cfdb.analysis.interp"
-    )
+    code = "import sys; sys.modules['scipy'] = None; sys.modules['scipy.interpolate'] = None; import cfdb.analysis.interpolating.interp"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ImportError: interpolation needs the package scipy: pip install cfdb[interp]" in done.stderr

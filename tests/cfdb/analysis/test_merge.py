@@ -104,7 +104,7 @@ def test_an_error_leaves_the_target_as_it_was(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ValueError, match="lies along"):
         cfdb.merge_into([good, bad], path)
     with monkeypatch.context() as patch:
-        patch.setattr("cfdb.analysis.placing.Placing._write", lambda self, block: 1 / 0)
+        patch.setattr("cfdb.analysis.moving.placing.Placing._write", lambda self, block: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             cfdb.merge_into([good], path)
         with cfdb.open_dataset(path, "w") as target:

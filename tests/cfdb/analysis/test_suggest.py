@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import cfdb
-from cfdb.analysis import suggest
-from cfdb.analysis.encodings import Facts, proposals
-from cfdb.analysis.suggest import EncodingAdvice
+from cfdb.analysis.advising import suggest
+from cfdb.analysis.advising.encodings import Facts, proposals
+from cfdb.analysis.advising.suggest import EncodingAdvice
 from cfdb.format.rounding import MOST_DECIMALS
 from cfdb.model.dataset import Dataset
 from tests.cfdb.analysis.counting import counted

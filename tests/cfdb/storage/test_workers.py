@@ -174,7 +174,7 @@ def test_a_forked_child_gets_its_own_pool() -> None:
 
 def test_options_are_checked_and_restored() -> None:
     before = get_options()
-    with pytest.raises(ValueError, match="max_load, .*threads"):
+    with pytest.raises(ValueError, match=r"max_load, .*threads"):
         set_options(speed=1)
     for wrong in (0, -1, True, 1.5):
         with pytest.raises(ValueError, match="positive whole number"):

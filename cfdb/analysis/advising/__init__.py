@@ -1,0 +1,1 @@
+"""What does reading or storing take, and how could it take less?"""

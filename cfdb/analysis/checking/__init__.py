@@ -1,0 +1,1 @@
+"""Does a dataset follow conventions, and the rules of its user?"""
