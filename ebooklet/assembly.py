@@ -236,7 +236,8 @@ class Assembly:
             cause = error
         if flag != "c":
             raise RemoteMissingError(
-                f"{self.place.uri} was deleted since {self.path} was last used; flag 'c' makes what is here a new one"
+                f"there is no database at {self.place.uri}: check db_key=, or it was deleted since {self.path} was "
+                "last used; flag 'c' makes what is here a new one"
             ) from cause
         self._let_go(local, edits)
         return None

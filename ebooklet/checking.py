@@ -44,7 +44,7 @@ class ConnectionReport:
     may_list, may_read, may_write, conditional_put : bool or None
         What is allowed, and whether writes on a condition are honoured.
     credentials : str
-        Where the keys come from; never the keys.
+        Where the keys come from, never the keys; empty when there are none.
     clock_skew : float or None
         Seconds by which the server's clock is ahead.
     latency : float or None
@@ -127,7 +127,9 @@ def check_store(store: ObjectStore, uri: str, db_key: str, *, write: bool = Fals
     if skew is not None and abs(skew) > TOLERATED_SKEW:
         off = "slow" if skew > 0 else "fast"
         trial.problems.append(f"the clock of this computer is {abs(skew):.0f} s {off}: set it")
-    source = store.source if isinstance(store, S3Store) and trial.facts.get("reachable") else ""
+    source = ""
+    if isinstance(store, S3Store):
+        source = store.source if trial.facts.get("reachable") else "not known"
     if isinstance(store, S3Store):
         store.close()
     return ConnectionReport(
@@ -209,11 +211,14 @@ class _Trial:
         self.facts |= {"bucket_exists": True, "may_write": True}
         if "conditional_put" not in self.facts:
             again = self._try(lambda: self.store.put(key, b"again", CREATE))
-            self.facts["conditional_put"] = isinstance(again, PreconditionFailedError)
+            if again is None or isinstance(again, PreconditionFailedError):
+                self.facts["conditional_put"] = again is not None
+            else:
+                self.problems.append(f"whether conditions of writes are honoured is not known: {again}")
         left = self._try(lambda: self.store.delete(key))
         if left is not None:
             self.problems.append(f"{key} was written and cannot be deleted: {left}")
-        if not self.facts["conditional_put"]:
+        if self.facts.get("conditional_put") is False:
             self.problems.append(
                 "the server ignores conditions of writes: give single_writer=True if nobody else writes this database"
             )
@@ -224,6 +229,9 @@ class _Trial:
         try:
             request()
         except RemoteConnectionError as error:
+            return error
+        except NoCredentialsError as error:
+            self.n_requests -= 1  # nothing was sent
             return error
         except UnsupportedOperationError as error:
             self.n_requests -= 1  # refused here; what a server refused has been heard

@@ -206,7 +206,7 @@ def _section(tree: Mapping[str, Any], section: str | None, place: str) -> Mappin
     if section is None:
         if "bucket" in tree or "db_url" in tree or not named:
             return tree
-        raise ValueError(f"{place} has several connections, {sorted(named)}: choose one with section=")
+        raise ValueError(f"{place} has named connections, {sorted(named)}: choose one with section=")
     for path in (section.split("."), ["connections", *section.split(".")], [section]):
         found: Any = tree
         for part in path:

@@ -50,7 +50,8 @@ class Found(Sequence[T], Generic[T]):
     def open(self, *args: Any, **options: Any) -> Any:
         """Open what was found, if it is one thing."""
         if len(self) != 1:
-            raise ValueError(f"{len(self)} were found: choose one, as found[0].open()")
+            way = "choose one, as found[0].open()" if len(self) else "there is nothing to open"
+            raise ValueError(f"{len(self)} were found: {way}")
         only: Any = self.items[0]
         return only.open(*args, **options)
 

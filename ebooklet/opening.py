@@ -329,6 +329,8 @@ def _local_path(
 ) -> Path | None:
     if file_path is not None:
         return Path(file_path).expanduser()
+    if not isinstance(cache, _Default | CacheManager | str | os.PathLike | None):
+        raise TypeError(f"cache={cache!r}: give a folder or a CacheManager, or None to keep everything in memory")
     if cache is None:
         return None
     if isinstance(connection, S3Connection) and connection.bucket:

@@ -43,7 +43,9 @@ class PushResult:
     def __str__(self) -> str:
         if not self.updated:
             return "nothing to push"
-        return f"pushed {self.n_keys} keys: {self.n_objects} objects, {self.nbytes} bytes, {self.n_requests} requests"
+        return (
+            f"pushed {self.n_keys} keys: {self.n_objects} objects, {byte_size(self.nbytes)}, {self.n_requests} requests"
+        )
 
 
 @dataclass(frozen=True, slots=True)

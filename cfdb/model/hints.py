@@ -7,7 +7,12 @@ _VALUES = "it works on arrays in memory: {it}.values.{name}"
 _DATASET = "it belongs to the dataset: ds.{name}"
 _PART = "take the part of the dataset: ds.sel(...).{name}(..., include_data_vars=[...])"
 _VARIABLE = "it belongs to a variable: ds['...'].{name}"
-_SYNC = "changes become permanent with ds.sync(), or when the dataset is closed"
+_SYNC = "changes become permanent with ds.sync(), or when the dataset is closed; ds.push() publishes them in a bucket"
+_NEAR = "bring chunks near with {it}.load(), or values with {it}.values"
+_LOG = "the versions of a dataset in a bucket are listed by ds.log()"
+_BACK = "in a bucket, ds.rollback(to=...) goes back and open_edataset(..., version=...) reads an old version"
+_REMOTE = "it belongs to datasets in a bucket: cfdb.open_edataset(remote_conn, ...)"
+_CONNECTION = "it takes the connection: ebooklet.{name}(remote_conn)"
 
 #: What is not offered under a name, and the way to it.
 HINTS = {
@@ -30,7 +35,7 @@ HINTS = {
     "at": "labels go through {it}.loc[...]",
     "to_numpy": "take {it}.values",
     "compute": "take {it}.values, or {it}.to_xarray().compute()",
-    "persist": "bring chunks near with {it}.load(), or values with {it}.values",
+    **dict.fromkeys(("persist", "fetch", "download"), _NEAR),
     "weighted": "reductions take weights: {it}.mean(..., weights=...)",
     **dict.fromkeys(("isnull", "isna", "notnull", "notna"), _XARRAY),
     "oindex": "brackets are orthogonal already: {it}[[0, 2], [1, 3]] takes rows and columns",
@@ -46,6 +51,17 @@ OF_DATASETS = {
         _VARIABLE,
     ),
     **dict.fromkeys(("save", "flush", "commit"), _SYNC),
+    **dict.fromkeys(("fetch", "download"), "bring chunks near with ds.load()"),
+    **dict.fromkeys(("versions", "history"), _LOG),
+    **dict.fromkeys(("checkout", "revert", "restore"), _BACK),
+    **dict.fromkeys(
+        (
+            "push", "pull", "refresh", "changes", "log", "tag", "tags", "fork", "expire", "collect", "compact",
+            "copy_remote", "delete_remote", "cache_info", "lock_info",
+        ),
+        _REMOTE,
+    ),
+    **dict.fromkeys(("fsck", "rebuild"), _CONNECTION),
     **dict.fromkeys(("undo", "discard"), "ds.rollback() drops what was changed since the last sync()"),
     **dict.fromkeys(("drop", "drop_vars"), "delete a variable with del ds['...']"),
     "items": "take [(name, ds[name]) for name in ds]",

@@ -62,7 +62,9 @@ def choose(wanted: Spec, tags: Mapping[str, SnapshotRef], entries: Iterable[Entr
         return _at(when, wanted, entries)
     if _ID.fullmatch(wanted.lower()):
         return _by_id(wanted.lower(), entries)
-    raise VersionNotFoundError(f"version={wanted!r}: {_known(tags)}, and it is neither an id of a version nor a date")
+    raise VersionNotFoundError(
+        f"version={wanted!r}: {_known(tags)}, and it is neither an id of a version nor a date; 0 is the newest version"
+    )
 
 
 def _back(number: int, entries: Iterable[Entry]) -> Entry:

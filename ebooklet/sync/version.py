@@ -306,7 +306,8 @@ class RemoteVersion:
         try:
             return self.store.get_range(key, offset, length)
         except (ObjectNotFoundError, ShortObjectError) as error:
-            raise self._why_gone(f"{self.store.uri}/{key}, which it refers to, is gone or cut short") from error
+            gone = f"{self.store.uri}/{key}, which this version refers to, is gone or cut short"
+            raise self._why_gone(gone) from error
 
     def _why_gone(self, gone: str) -> EBookletError:
         with self._asking:  # one look at the root, however many values are asked for

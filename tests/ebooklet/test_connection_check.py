@@ -75,6 +75,7 @@ class TestTrouble:
         assert not found.ok
         assert "set AWS_ACCESS_KEY_ID" in found.problems[0]
         assert web.seen == []
+        assert (found.credentials, found.n_requests, found.latency) == ("not known", 0, None)
 
     def test_everything_is_denied(self, web: Scripted, transport: Any) -> None:
         web.answer = lambda _: DENIED
@@ -101,6 +102,17 @@ class TestTrouble:
         assert (found.ok, found.may_write, found.conditional_put) == (False, True, False)
         assert "single_writer=True" in found.problems[0]
         assert [seen.method for seen in web.seen] == ["GET", "HEAD", "PUT", "PUT", "DELETE"]
+
+    def test_a_refused_second_write_does_not_tell_about_conditions(self, web: Scripted, transport: Any) -> None:
+        def answer(seen: Seen) -> Reply:
+            again = seen.method == "PUT" and [one.method for one in web.seen].count("PUT") > 1
+            return DENIED if again else Reply(200, LISTING if seen.method == "GET" else b"", {"ETag": '"e"'})
+
+        web.answer = answer
+        found = connect(web, transport=transport).check(write=True)
+        assert (found.ok, found.may_write, found.conditional_put) == (False, True, None)
+        assert "not known" in found.problems[0]
+        assert "single_writer" not in str(found)
 
     def test_a_server_without_conditions(self, web: Scripted, transport: Any) -> None:
         def answer(seen: Seen) -> Reply:
