@@ -14,6 +14,7 @@
     │   └── CoordinateTypeError (TypeError)        a coordinate that the type of the dataset excludes
     ├── GroupingError (ValueError)                     labels that cannot be grouped as asked
     ├── EncodingError (ValueError)                     a value the encoding cannot hold
+    │   └── UnitsError                                 values in other units than those beside them
     ├── DataTypeError (TypeError)                      a type cfdb does not store
     │   └── NoFlagsError (AttributeError)              values that have no meanings
     ├── ReadOnlyError (ValueError)                     write through a handle opened for reading
@@ -84,6 +85,10 @@ class GroupingError(CFDBError, ValueError):
 
 class EncodingError(CFDBError, ValueError):
     """A value that the declared encoding cannot hold."""
+
+
+class UnitsError(EncodingError):
+    """Values in other units than those they would lie beside."""
 
 
 class DataTypeError(CFDBError, TypeError):

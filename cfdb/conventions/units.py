@@ -102,6 +102,20 @@ def dimensions_of(units: str) -> Dimensions | None:
     return found.dimensions if rest == len(tokens) else None
 
 
+def are_written_alike(one: str, other: str) -> bool:
+    """Tell whether two texts are the same units, apart from blanks and the spellings of degrees of a place.
+
+    Examples
+    --------
+    >>> are_written_alike("m  s-1 ", "m s-1"), are_written_alike("degrees_north", "degree_N")
+    (True, True)
+    >>> are_written_alike("degC", "K")
+    False
+    """
+    texts = {" ".join(one.split()), " ".join(other.split())}
+    return len(texts) == 1 or texts <= {*LATITUDES} or texts <= {*LONGITUDES}
+
+
 def _words() -> dict[str, Dimensions]:
     """Give the units that are written as they are: those of places, and odd spellings."""
     names = {name.lower(): _NONE for name in (*LATITUDES, *LONGITUDES)}

@@ -44,6 +44,8 @@ class Moving:
             If labels cannot be added: they do not fit an enforced step, occur twice, or the mode does not allow it.
         ShapeError
             If dimensions do not fit.
+        UnitsError
+            If values come in other units than those of the variable; times are compared as moments.
 
         Examples
         --------

@@ -98,6 +98,9 @@ class Surveying(Listing):
         Dataset
             The copy, open for writing.
         """
+        for word in ("include", "exclude"):
+            if word in options:
+                raise TypeError(f"copy() takes {word}_data_vars={options[word]!r}, not {word}=")
         said = {**options, "overwrite": overwrite, "chunk_shape": chunk_shape, "max_mem": max_mem}
         return door("copy_dataset")(self, file_path, include_data_vars, exclude_data_vars, progress, said)
 

@@ -4,33 +4,33 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from glob import glob, has_magic
 from typing import Any
 
-from cfdb.analysis.moving.incoming import Bundle, bundle_of
+from cfdb.analysis.moving.incoming import Bundle, Incoming, bundle_of
 from cfdb.analysis.moving.replica import Names, chosen_members, chosen_names
 from cfdb.conventions import crs as systems
-from cfdb.errors import CoordinateError, EncodingError
+from cfdb.conventions.units import are_written_alike
+from cfdb.errors import CoordinateError, EncodingError, UnitsError
 from cfdb.format.dtypes import DataType
+from cfdb.model.changing import Changing
 from cfdb.model.doors import door
 from cfdb.model.part import Part
 from cfdb.model.reading import Reading
 
 OVERLAPS = ("last", "first", "error")
+#: Kinds of moments and durations.
+_TIMES = "mMt"
 
 
 @contextmanager
 def opened(datasets: Any) -> Iterator[list[Reading]]:
-    """Open the datasets that are given as paths, and close them again whatever happens."""
+    """Open the datasets that are given as paths or as a pattern, and close them again whatever happens."""
     if isinstance(datasets, str | os.PathLike | Reading):
         datasets = [datasets]
-    given = list(datasets)
+    given = [each for item in datasets for each in _paths_of(item)]
     if not given:
         raise ValueError("datasets is empty: give at least one path or open dataset")
-    for each in given:
-        if not isinstance(each, str | os.PathLike | Reading):
-            raise TypeError(
-                f"{each!r} of type {type(each).__name__} is no dataset: give paths, datasets or parts of one"
-            )
     found: list[Reading] = []
     mine: list[Any] = []
     try:
@@ -44,6 +44,23 @@ def opened(datasets: Any) -> Iterator[list[Reading]]:
     finally:
         for dataset in mine:
             dataset.close()
+
+
+def _paths_of(item: Any) -> list[Any]:
+    """Give the files of a pattern, sorted; anything else that can be a dataset stands for itself."""
+    if isinstance(item, Reading):
+        return [item]
+    if not isinstance(item, str | os.PathLike):
+        raise TypeError(f"{item!r} of type {type(item).__name__} is no dataset: give paths, datasets or parts of one")
+    path = os.fspath(item)
+    if os.path.exists(path):
+        return [item]
+    found: list[Any] = sorted(glob(path, recursive=True)) if has_magic(path) else []
+    if not found:
+        raise FileNotFoundError(
+            f"no file is called as the pattern {path!r} says" if has_magic(path) else f"there is no dataset {path!r}"
+        )
+    return found
 
 
 def check_overlap(overlap: str) -> None:
@@ -83,7 +100,7 @@ class Agreement:
 
 
 def agree(datasets: Sequence[Reading], bundles: Sequence[Bundle]) -> Agreement:
-    """Check that datasets have one type and reference system, and variables one type and axis.
+    """Check that datasets have one type and reference system, and variables one type, axis and units.
 
     Raises
     ------
@@ -99,12 +116,16 @@ def agree(datasets: Sequence[Reading], bundles: Sequence[Bundle]) -> Agreement:
         if systems.from_user_input(other) != systems.from_user_input(texts[0]):
             raise ValueError(f"the datasets have different reference systems: {texts[0]!r} and {other!r}")
     first: dict[str, tuple[Bundle, Part]] = {}
+    said: dict[str, tuple[str, str]] = {}
     for bundle in bundles:
         for name, item in bundle.variables.items():
             if item.part is None:
                 continue
             known, part = first.setdefault(name, (bundle, item.part))
             _check_variable(name, part, known.name, item.part, bundle.name)
+            units = _units_of(item)
+            if units is not None:
+                _check_units(name, *said.setdefault(name, (units, bundle.name)), units, bundle.name)
     return Agreement(kinds[0], texts[0] if texts else None)
 
 
@@ -117,6 +138,32 @@ def _check_variable(name: str, one: Part, where: str, other: Part, there: str) -
     axes = [one._member.record.axis, other._member.record.axis]
     if None not in axes and axes[0] != axes[1]:
         raise CoordinateError(f"{name!r} has axis={axes[0]!r} in {where} and axis={axes[1]!r} in {there}")
+
+
+def check_units(target: Changing, bundle: Bundle) -> None:
+    """Refuse values in other units than those of the variable that is to take them."""
+    for name, item in bundle.variables.items():
+        view = target.get(name)
+        ours = view.units if isinstance(view, Part) and view.dtype.kind not in _TIMES else None
+        theirs = _units_of(item)
+        if ours and theirs:
+            _check_units(name, ours, target.name, theirs, bundle.name)
+
+
+def _units_of(item: Incoming) -> str | None:
+    """Give the units of numbers; times have none of their own: theirs are the calendar's."""
+    if (item.dtype.kind if item.part is None else item.part.dtype.kind) in _TIMES:
+        return None
+    found = item.attrs.get("units") if item.part is None else item.part.units
+    return str(found) if found is not None and str(found).strip() else None
+
+
+def _check_units(name: str, ours: str, where: str, theirs: str, there: str) -> None:
+    if not are_written_alike(ours, theirs):
+        raise UnitsError(
+            f"{name!r} has the units {ours!r} in {where} and {theirs!r} in {there}: convert the values of one of them "
+            "first, and its attrs['units']; if only the spelling differs, give both the same text"
+        )
 
 
 def _same_type(one: DataType, other: DataType) -> bool:

@@ -19,7 +19,7 @@ Source = str | os.PathLike[str] | Reading
 
 
 def combine(
-    datasets: Iterable[Source],
+    datasets: Source | Iterable[Source],
     output_path: str | os.PathLike[str] | None,
     sel: Mapping[str, Any] | None = None,
     overlap: str = "last",
@@ -42,7 +42,8 @@ def combine(
     Parameters
     ----------
     datasets : sequence
-        Paths, open datasets or parts of them. What is opened here is closed again.
+        Paths, patterns of paths (``'rain/*.cfdb'``: the files sorted by name), open datasets or parts of them. What is
+        opened here is closed again.
     output_path : str, path or None
         The new file; None keeps it in memory. It appears when it is complete: after an error there is none.
     sel : mapping, optional
@@ -69,7 +70,10 @@ def combine(
     Raises
     ------
     ValueError
-        If datasets are of different types or reference systems, or variables of different types, axes or dimensions.
+        If datasets are of different types or reference systems, or variables of different types, axes, units or
+        dimensions.
+    FileNotFoundError
+        If a path or pattern leads to no file.
     FileExistsError
         If there is such a file, and `overwrite` is not given.
 

@@ -18,7 +18,7 @@ from cfdb.model.undo import all_or_nothing
 
 
 def merge_into(
-    datasets: Iterable[Source],
+    datasets: Source | Iterable[Source],
     target_path: str | os.PathLike[str] | Dataset,
     allow_expansion: bool | Collection[str] = True,
     overlap: str = "last",
@@ -34,7 +34,8 @@ def merge_into(
     Parameters
     ----------
     datasets : sequence
-        Paths, open datasets or parts of them. What is opened here is closed again.
+        Paths, patterns of paths (``'rain/*.cfdb'``: the files sorted by name), open datasets or parts of them. What is
+        opened here is closed again.
     target_path : str, path or Dataset
         The file to change, or an open dataset.
     allow_expansion : bool or collection of str
@@ -55,7 +56,7 @@ def merge_into(
     Raises
     ------
     FileNotFoundError
-        If there is no target.
+        If there is no target, or a path or pattern leads to no file.
     ValueError
         If something does not fit (as of `combine`), or would have to be added and may not.
 
@@ -86,7 +87,7 @@ def merge_into(
 
 
 def _merge(
-    datasets: Iterable[Source],
+    datasets: Source | Iterable[Source],
     target: Dataset,
     allow_expansion: bool | Collection[str],
     overlap: str,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cfdb.analysis.moving.agreeing import check_units
 from cfdb.analysis.moving.assembling import Assembly, WriteResult, check_types
 from cfdb.analysis.moving.growing import Grown
 from cfdb.analysis.moving.incoming import bundle_of
@@ -22,6 +23,7 @@ def write_dataset(target: Changing, other: Any, mode: str, max_mem: int, progres
     if bundle.source is not None and bundle.source._labels.structure.store is target._structure.store:
         raise ValueError("a dataset cannot be written into itself: copy it first")
     check_types(target, [bundle])
+    check_units(target, bundle)
     assembly = Assembly("error" if mode == "error" else "replace", _only_behind if mode == "append" else _anywhere)
     with door("reporting")(progress, "write", unit=" blocks") as report:
         return assembly.run(target, [bundle], max_mem, report)

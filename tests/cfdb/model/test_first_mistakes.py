@@ -96,3 +96,69 @@ def test_chunks_of_an_import_are_named_by_dimension(ds: Any, tmp_path: Path) -> 
     with pytest.raises(TypeError, match="chunks=12"):
         cfdb.from_netcdf(tmp_path / "a.nc", tmp_path / "a.cfdb", chunks=12)
     assert not (tmp_path / "a.cfdb").exists()
+
+
+def of_units(units: str | None, label: int = 0) -> Any:
+    ds = cfdb.open_dataset(None, "n")
+    ds.create.coord.generic("x", data=[label, label + 1])
+    ds["t"] = ("x", np.array([1.0, 2.0]), {} if units is None else {"units": units})
+    return ds
+
+
+def test_values_in_other_units_are_not_combined() -> None:
+    with of_units("degC") as one, of_units(None, 2) as without, of_units("K", 4) as other:
+        for datasets in ([one, other], [without, one, other]):
+            with pytest.raises(errors.UnitsError, match=r"'t' has the units 'degC' .* 'K' .*convert"):
+                cfdb.combine(datasets, None)
+        with pytest.raises(errors.UnitsError, match=r"'degC' .*'K'"):
+            cfdb.merge_into([other], one)
+        assert one["t"].values.tolist() == [1.0, 2.0]
+
+
+def test_values_in_other_units_are_not_written_over() -> None:
+    xr = pytest.importorskip("xarray")
+    with of_units("degC") as ds, of_units("K") as other:
+        array = xr.DataArray([5.0], dims="x", coords={"x": [9]}, name="t", attrs={"units": "K"})
+        for given in (other, other["t"], array, array.to_dataset(), {"t": ("x", [5.0, 6.0], {"units": "K"})}):
+            with pytest.raises(errors.UnitsError, match=r"'t' has the units 'degC' .*'K'"):
+                ds.write(given)
+        assert (ds["t"].values.tolist(), ds["x"].size) == ([1.0, 2.0], 2)
+
+
+def test_the_same_units_are_the_same_however_they_are_spaced_and_times_are_moments() -> None:
+    with of_units("kg  m-2") as one, of_units(" kg m-2", 2) as other, of_units(None, 4) as without:
+        with cfdb.combine([one, other, without], None) as both:
+            assert both["t"].values.tolist() == [1.0, 2.0] * 3
+    with cfdb.open_dataset(None, "n") as ds:
+        ds["time"] = ("time", np.array(["2024-01-01"], "M8[D]"), {"units": "days since 2000-01-01"})
+        ds.write({"time": ("time", np.array(["2024-01-02"], "M8[D]"), {"units": "days since 1970-01-01"})})
+        assert ds["time"].size == 2
+
+
+def test_attributes_of_units_may_still_be_overwritten(ds: Any) -> None:
+    ds["t"].attrs["units"] = "degC"
+    ds["t"].attrs["units"] = "K"
+    assert ds["t"].units == "K"
+
+
+def test_a_pattern_stands_for_its_files_in_order(tmp_path: Path) -> None:
+    for number in (1, 0):
+        with of_units("K", 2 * number) as part:
+            part.copy(tmp_path / f"part{number}.cfdb").close()
+    for pattern in (str(tmp_path / "*.cfdb"), tmp_path / "part?.cfdb", [tmp_path / "part[01].cfdb"]):
+        with cfdb.combine(pattern, None) as both:
+            assert both["x"].values.tolist() == [0, 1, 2, 3]
+    with pytest.raises(FileNotFoundError, match=r"pattern .*\*\.nc"):
+        cfdb.combine(str(tmp_path / "*.nc"), None)
+
+
+def test_a_dataset_to_combine_that_is_not_there_is_named_without_talk_of_flags(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no dataset .*none\.cfdb'$"):
+        cfdb.combine([tmp_path / "none.cfdb"], None)
+
+
+def test_a_copy_names_the_parameters_it_takes(ds: Any, tmp_path: Path) -> None:
+    for word in ("include", "exclude"):
+        with pytest.raises(TypeError, match=f"{word}_data_vars"):
+            ds.copy(tmp_path / "a.cfdb", **{word: ["t"]})
+    assert not (tmp_path / "a.cfdb").exists()
