@@ -267,7 +267,7 @@ def test_ctrl_c_ends_everything_although_a_worker_sleeps(path: Path, tmp_path: P
     running = script(
         tmp_path,
         f"""
-        import sys, time
+        import signal, time
         import cfdb
 
         def sleeps(where, data):
@@ -275,6 +275,7 @@ def test_ctrl_c_ends_everything_although_a_worker_sleeps(path: Path, tmp_path: P
             time.sleep(60)
 
         if __name__ == "__main__":
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let jobs in the background ignore it
             with cfdb.open_dataset({str(path)!r}) as ds:
                 list(ds["t"].map(sleeps, n_workers=1))
         """,
