@@ -11,6 +11,7 @@ from ebooklet.connection import Connection
 from ebooklet.copying import CopyResult, copy_version
 from ebooklet.edits import REPLACE_STATE, Edits
 from ebooklet.errors import (
+    ConflictError,
     OfflineError,
     PushError,
     RemoteIntegrityError,
@@ -341,8 +342,11 @@ class Publisher:
         """Tell what `delete` would delete."""
         return delete_database(self.place.store, self.place.key, self.base, dry_run=True)
 
-    def delete(self) -> DeleteResult:
-        """Delete the remote; what is in the local file becomes pending, to be published again when asked."""
+    def delete(self, *, unchanged: bool = False) -> DeleteResult:
+        """Delete the remote; what is in the local file becomes pending, to be published again when asked.
+
+        With `unchanged`, nothing is deleted if somebody has committed what this handle has never seen.
+        """
         self.verify_lease()
         self.take_in_merged()
         copies, lost = self._loader.copies()
@@ -354,7 +358,12 @@ class Publisher:
         metadata = self._edits.metadata
         if metadata is None and self.base is not None and not self._edits.replaces:
             metadata = self.base.snapshot.metadata or None
-        result = delete_database(self.place.store, self.place.key, self.base)
+        try:
+            result = delete_database(self.place.store, self.place.key, self.base, unchanged=unchanged)
+        except ConflictError as error:
+            raise ConflictError(
+                f"{error}, as {self._loader.local.name} would not hold it: pull() first, or give it up by load=False"
+            ) from error
         self._edits.detach(copies, metadata)
         self._follow(None)
         self.detached = True

@@ -388,6 +388,11 @@ class SyncedFile(Payloads):
         -------
         DeleteResult
             The objects with their sizes; prints as a list.
+
+        Raises
+        ------
+        ConflictError
+            If others have pushed what is not here, unless ``load=False``; nothing was deleted.
         """
         if dry_run:
             self._check_open()
@@ -398,7 +403,7 @@ class SyncedFile(Payloads):
             if load:
                 for failure in self.bring(list(self.iter_keys())).failures.values():
                     raise failure
-            return self._publisher.delete()
+            return self._publisher.delete(unchanged=load)
 
     def copy_remote(
         self, remote_conn: object, history: bool = False, overwrite: bool = False, *, progress: Progress = None

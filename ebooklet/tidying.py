@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from ebooklet.connection import Connection, FolderConnection
 from ebooklet.copying import copy_remote
 from ebooklet.errors import ConflictError, EBookletError, RemoteExistsError
-from ebooklet.facts import read_facts
 from ebooklet.folders import Folders, Listed
 from ebooklet.stores.protocol import CREATE, ObjectStore, name_of
 from ebooklet.sync.delete import delete_database
+from ebooklet.sync.version import open_version
 
 SHOWN = 20
 
@@ -136,8 +136,8 @@ def copy_listed(connection: Connection, plan: CopyPlan) -> CopyPlan:
                 _copy_database(connection, step, plan)
             else:
                 _copy_object(connection.store(writable=True), key, step.target)
-            if plan.moved:
-                _delete(connection, step.source)
+                if plan.moved:
+                    _delete(connection, step.source)
             done.append(key)
         except EBookletError as error:
             failures[key] = error
@@ -174,14 +174,19 @@ def _check_free(store: ObjectStore, target: str) -> None:
 
 def _copy_database(connection: Connection, step: Step, plan: CopyPlan) -> None:
     source, target = connection.at(step.source.key), connection.at(step.target)
-    before = read_facts(source).version if plan.moved else ""
+    store = source.store(writable=True)
+    before = open_version(store, source.db_key) if plan.moved else None
     if isinstance(target, FolderConnection):
         os.makedirs(target.folder, exist_ok=True)
     copy_remote(source, target, history=plan.history)
-    if plan.moved and read_facts(source).version != before:
+    if before is None:
+        return
+    try:
+        delete_database(store, source.db_key, before, unchanged=True)
+    except ConflictError as error:
         raise ConflictError(
             f"{source.uri} was pushed to while it was copied: it was not deleted, its copy is at {step.target}"
-        )
+        ) from error
 
 
 def _copy_object(store: ObjectStore, source: str, target: str) -> None:

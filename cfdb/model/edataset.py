@@ -235,6 +235,11 @@ class EDataset(SharedDataset, RemoteVersions):
         -------
         DeleteResult
             The objects with their sizes; prints as a list.
+
+        Raises
+        ------
+        ebooklet.ConflictError
+            If others have pushed what is not here, unless ``load=False``; nothing was deleted.
         """
         if not dry_run:
             self.sync()

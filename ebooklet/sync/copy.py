@@ -113,6 +113,8 @@ def copy_database(source: RemoteVersion, store: ObjectStore, key: str, options: 
     ------
     RemoteExistsError
         If there is a database that may not be overwritten, or it is the source itself.
+    ConflictError
+        If somebody else changes or deletes what is at the target meanwhile.
     RemoteIntegrityError
         If an object of the source is missing or damaged. The target stays as it is.
     """
@@ -140,6 +142,8 @@ class _Copying:
         prefix = objects_prefix(self.key, uuid)
         check_conditional_put(self.store, self.key, prefix, options.single_writer)
         self._copy({name: size for name, size in wanted.items() if name not in reused}, prefix, sum(wanted.values()))
+        if reused:
+            self._check_still_there(reused, uuid)
         version = self._commit(uuid, there)
         if there is not None:
             delete_objects(self.store, self.key, there.uuid)
@@ -257,6 +261,15 @@ class _Copying:
                 yield source.get_range(source_key, start, min(PIECE, nbytes - start))
 
         self.store.put(target_key, Streamed(nbytes, lambda: verified(pieces(), name, place)))
+
+    def _check_still_there(self, reused: frozenset[bytes], uuid: UUID) -> None:
+        """Refuse a copy whose first objects were those of a database that somebody is deleting."""
+        there = {name for name, _ in stored_objects(self.store, self.key, uuid)}
+        if not reused <= there:
+            raise ConflictError(
+                f"objects below {self.store.uri}/{self.key} that an earlier attempt had left are being deleted by "
+                "somebody else: copy again"
+            )
 
     # ---- the root ------------------------------------------------------------------------------------------------
 

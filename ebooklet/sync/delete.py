@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ebooklet.errors import StoreError, UUIDMismatchError
+from ebooklet.errors import ConflictError, StoreError, UUIDMismatchError
 from ebooklet.format.names import check_database_key, objects_prefix
 from ebooklet.sizes import byte_size
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
@@ -62,7 +62,12 @@ class DeleteResult:
 
 
 def delete_database(
-    store: ObjectStore, key: str, known: RemoteVersion | None = None, *, dry_run: bool = False
+    store: ObjectStore,
+    key: str,
+    known: RemoteVersion | None = None,
+    *,
+    dry_run: bool = False,
+    unchanged: bool = False,
 ) -> DeleteResult:
     """Delete a database: its root first, so that nobody opens what is half gone, then all its objects.
 
@@ -77,6 +82,8 @@ def delete_database(
         A version of it, if one is known; otherwise the root is read first.
     dry_run : bool
         Whether only to tell what would go.
+    unchanged : bool
+        Whether to delete nothing if somebody has committed since `known`.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def delete_database(
 
     Raises
     ------
+    ConflictError
+        If it is not as it was, and has to be.
     UUIDMismatchError
         If another database stands there now; nothing is deleted.
     StoreError
@@ -103,6 +112,8 @@ def delete_database(
                 f"{now.place} is another database now: {now.uuid}, it was {version.uuid}; nothing was deleted. Open it "
                 "anew to delete it"
             )
+        if unchanged and now is not None and now.root.commits[:1] != version.root.commits[:1]:
+            raise ConflictError(f"{now.place} was pushed to meanwhile; nothing was deleted")
     if root is None and known is None:
         root = ObjectMeta(key, len(version.cached.body), version.etag, None)  # a listing that is behind
     found = objects if root is None else [root, *objects]

@@ -255,6 +255,25 @@ def test_what_was_pushed_to_while_it_moved_stays(tmp_path: Path, monkeypatch: py
     assert there["data/notes.blt"].load("late") == 1
 
 
+def test_what_was_named_while_it_moved_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    conn = StoreConnection("any")
+    fill(conn)
+    there = cfdb.browse(conn)
+    node = there["data/notes.blt"]
+    copy = ebooklet.tidying.copy_remote
+
+    def meanwhile(*args: object, **options: object) -> object:
+        done = copy(*args, **options)
+        with node.open(cache=None, flag="w", value_serializer="json") as db:
+            db.tag("late")
+        return done
+
+    monkeypatch.setattr("ebooklet.tidying.copy_remote", meanwhile)
+    assert not there.mv("data/notes.blt", "data/moved.blt").ok
+    with node.open(cache=None, value_serializer="json") as db:
+        assert list(db.tags()) == ["late"]
+
+
 def test_a_damaged_database_hides_no_other(conn: Connection) -> None:
     conn.store(writable=True).put("data/rain/2023.cfdb", b"no database")
     there = cfdb.browse(conn)

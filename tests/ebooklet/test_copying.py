@@ -141,6 +141,20 @@ def test_what_would_be_deleted_is_told_with_sizes_and_nothing_is(tmp_path: Path)
     assert not list(store.list(""))
 
 
+def test_what_others_pushed_unseen_is_not_deleted_before_it_is_here(tmp_path: Path) -> None:
+    conn = made(StoreConnection("x.blt", MemoryStore()))
+    with ebooklet.open(conn, tmp_path / "x.blt", "w") as db:
+        with ebooklet.open(conn, flag="w", cache=None) as other:
+            other["unseen"] = b"value"
+            other.push()
+        with pytest.raises(ebooklet.ConflictError, match=r"pull\(\) first"):
+            db.delete_remote()
+        assert read(conn)["unseen"] == b"value"
+        db.pull()
+        assert db.delete_remote()
+        assert db["unseen"] == b"value"
+
+
 def test_a_long_list_is_cut_when_it_is_printed() -> None:
     result = ebooklet.DeleteResult("x", tuple((f"o{n}", 1000) for n in range(50)), dry_run=True)
     assert len(str(result).splitlines()) == 22

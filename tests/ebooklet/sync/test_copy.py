@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ebooklet.errors import (
+    ConflictError,
     EBookletError,
     ReadOnlyError,
     RemoteExistsError,
@@ -188,6 +189,27 @@ def test_a_copy_that_was_cut_short_sends_only_what_is_missing(history: bool, kin
     assert contents(open_version(target, COPY)) == made
     assert len(objects(target)) == copied.n_objects
     assert set(begun) <= set(objects(target))
+
+
+def test_an_attempt_that_somebody_deletes_meanwhile_never_becomes_a_database() -> None:
+    source, target = MemoryStore(), MemoryStore()
+    database(source)
+    copy_database(open_version(source, KEY), target, COPY)
+    target.delete(COPY)  # the beginning of a deletion
+    left = objects(target)
+    target.delete(left[0])
+
+    class Deleting(StoreWrapper):
+        def put(self, key: str, *args: Any, **options: Any) -> ObjectMeta:
+            if key != COPY:
+                self.inner.delete_many(left[1:])
+            return super().put(key, *args, **options)
+
+    with pytest.raises(ConflictError, match="copy again"):
+        copy_database(open_version(OfAnotherKind(source), KEY), Deleting(target), COPY)
+    assert find_version(target, COPY) is None
+    copied = copy_database(open_version(source, KEY), target, COPY)
+    assert contents(copied.version) == contents(open_version(source, KEY))
 
 
 def test_an_attempt_of_long_ago_is_left_alone() -> None:
