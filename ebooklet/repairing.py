@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ebooklet.connection import Connection, as_connection
 from ebooklet.progress import Progress, reporting
-from ebooklet.sizes import parse_duration
+from ebooklet.sizes import parse_age
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.fsck import FsckOptions, FsckReport, check_database
 from ebooklet.sync.rebuild import RebuildOptions, rebuild_database
@@ -20,7 +20,7 @@ SHOWN = 10
 def fsck(
     remote_conn: Connection | str | Mapping[str, Any],
     delete_orphans: bool = False,
-    min_age: timedelta | str | float = timedelta(hours=24),
+    min_age: timedelta | str | int = timedelta(hours=24),
     check_objects: bool = False,
     lock_timeout: float = 60,
     *,
@@ -39,8 +39,8 @@ def fsck(
     delete_orphans : bool
         Whether to delete objects that no version refers to: of pushes and copies that were cut short, of compactions,
         of databases that stood here before.
-    min_age : timedelta, str or float
-        How old they must be by the server's clock: ``'24h'``, a timedelta, or seconds.
+    min_age : timedelta or str
+        How old they must be by the server's clock: ``'24h'``, a timedelta, or 0.
     check_objects : bool
         Whether to read every object and verify every checksum, in bounded memory. Without it, a few requests tell
         whether all objects exist and are long enough.
@@ -73,7 +73,7 @@ def fsck(
     """
     place = as_connection(remote_conn)
     store = CountingStore(place.store(writable=delete_orphans))
-    age = min_age if isinstance(min_age, timedelta) else timedelta(seconds=parse_duration(min_age))
+    age = parse_age(min_age, "min_age")
     with reporting(progress, f"check {place.uri}") as report:
         options = FsckOptions(delete_orphans, age, check_objects, alone, abandoned, report)
         found = check_database(store, place.db_key, options)

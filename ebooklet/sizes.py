@@ -1,6 +1,7 @@
 """How are bytes, durations and rates written for a person, and how do people write them?"""
 
 import re
+from datetime import timedelta
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kMGTP]?)(i?)B?\s*", re.IGNORECASE)
 _RATE = re.compile(r"(.*?)\s*(?:/\s*s|ps)\s*", re.IGNORECASE)
@@ -95,6 +96,50 @@ def parse_duration(duration: float | str) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{duration!r} is not a duration: give seconds, or a text as '90s', '10min', '24h' or '30d'")
     return seconds
+
+
+def parse_age(age: int | str | timedelta, name: str, instead: str = "") -> timedelta:
+    """How old things are to be: a text such as ``'30d'``, a timedelta, or 0.
+
+    Any other bare number is refused: 30 may mean days, seconds, or a count, and things are deleted by it.
+
+    Parameters
+    ----------
+    age
+        What was given.
+    name : str
+        Of the parameter, for messages.
+    instead : str
+        What else may have been meant, for messages.
+
+    Raises
+    ------
+    ValueError
+        If it is no age.
+
+    Examples
+    --------
+    >>> parse_age("30d", "older_than").days, parse_age(0, "grace").days
+    (30, 0)
+    >>> parse_age(30, "grace")
+    Traceback (most recent call last):
+    ValueError: grace=30: a number does not say of what; write it with a unit, as '30d' or '30s', or as a timedelta
+    """
+    if isinstance(age, timedelta):
+        if age < timedelta(0):
+            raise ValueError(f"{name}={age}: a duration cannot be negative")
+        return age
+    if _number(age):
+        raise ValueError(
+            f"{name}={age}: a number does not say of what; write it with a unit, as '{age}d' or '{age}s', or as a "
+            f"timedelta{instead}"
+        )
+    try:
+        return timedelta(seconds=parse_duration(age))
+    except ValueError:
+        raise ValueError(
+            f"{name}={age!r} is not a duration: give a text as '90s', '24h' or '30d', or a timedelta"
+        ) from None
 
 
 def duration_text(seconds: float) -> str:

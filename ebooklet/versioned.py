@@ -152,7 +152,7 @@ class VersionedFile(SyncedFile):
         Parameters
         ----------
         older_than
-            ``'30d'``, seconds, a timedelta, or a moment: versions go that had been replaced by then, so that the data
+            ``'30d'``, a timedelta, a moment, or 0: versions go that had been replaced by then, so that the data
             as they were at any later moment can still be opened.
         keep
             So many of the newest stay in any case; without `older_than` all others go.
@@ -172,7 +172,7 @@ class VersionedFile(SyncedFile):
         return self._versions.expire(older_than, keep, dry_run)
 
     def collect(
-        self, *, dry_run: bool = False, grace: str | float | timedelta | None = None, alone: bool = False
+        self, *, dry_run: bool = False, grace: str | int | timedelta | None = None, alone: bool = False
     ) -> CollectResult:
         """Delete the objects of the remote that no version refers to.
 
@@ -184,7 +184,7 @@ class VersionedFile(SyncedFile):
         dry_run
             Only tell.
         grace
-            Another age, as ``'48h'``; a shorter one than the database was made with needs `alone`.
+            Another age, as ``'48h'``, a timedelta or 0; a shorter one than the database was made with needs `alone`.
         alone
             Your word that no push is under way anywhere.
 

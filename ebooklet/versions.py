@@ -13,7 +13,7 @@ from ebooklet.history import Log, Version
 from ebooklet.plan.history import Spec
 from ebooklet.publishing import Publisher
 from ebooklet.results import PushResult
-from ebooklet.sizes import parse_duration
+from ebooklet.sizes import parse_age
 from ebooklet.sync.collect import CollectResult, collect_garbage
 from ebooklet.sync.contract import PushResult as Pushed
 from ebooklet.sync.expire import Expiry, expire_versions, plan_expiry
@@ -27,7 +27,7 @@ from ebooklet.times import microseconds
 log = logging.getLogger("ebooklet")
 
 Wanted = Spec | Version
-Age = str | float | timedelta | datetime | date
+Age = str | int | timedelta | datetime | date
 PENDING = "pending changes"
 
 
@@ -205,11 +205,11 @@ class Versions:
             self._edited(result)
         return ExpireResult(dry_run, _versions(plan), len(plan.stay), store.counts.total - before)
 
-    def collect(self, grace: str | float | timedelta | None, dry_run: bool, alone: bool) -> CollectResult:
+    def collect(self, grace: str | int | timedelta | None, dry_run: bool, alone: bool) -> CollectResult:
         """Delete what no version refers to."""
         place = self._publisher.place
         before = place.store.counts.total
-        span = None if grace is None else _span(grace, "grace")
+        span = None if grace is None else parse_age(grace, "grace")
         result = collect_garbage(place.store, place.key, grace=span, dry_run=dry_run, alone=alone)
         log.info("%s: %s", place.uri, result)
         return replace(result, n_requests=place.store.counts.total - before)
@@ -242,21 +242,11 @@ def _age(older_than: Age) -> timedelta | datetime:
             found = datetime.fromisoformat(older_than)
             return found if found.tzinfo else found.replace(tzinfo=UTC)
         except ValueError:
-            return _span(older_than, "older_than")
+            return parse_age(older_than, "older_than")
     if isinstance(older_than, datetime):
         microseconds(older_than)  # refuses one without a time zone
         return older_than
     if isinstance(older_than, date):
         return datetime(older_than.year, older_than.month, older_than.day, tzinfo=UTC)
-    return _span(older_than, "older_than")
-
-
-def _span(given: str | float | timedelta, name: str) -> timedelta:
-    if isinstance(given, timedelta):
-        if given < timedelta(0):
-            raise ValueError(f"{name}={given}: a duration cannot be negative")
-        return given
-    try:
-        return timedelta(seconds=parse_duration(given))
-    except ValueError as error:
-        raise ValueError(f"{name}={given!r}: {error}") from None
+    instead = f", or a datetime; keep={older_than} keeps so many of the newest versions"
+    return parse_age(older_than, "older_than", instead)

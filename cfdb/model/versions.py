@@ -131,8 +131,8 @@ class RemoteVersions(Dataset):
 
         Parameters
         ----------
-        older_than : str, float, timedelta or datetime, optional
-            As ``'30d'``, or a number of seconds: versions go that had been replaced by then, so that every later moment
+        older_than : str, timedelta or datetime, optional
+            As ``'30d'``, or 0: versions go that had been replaced by then, so that every later moment
             keeps its version.
         keep : int, optional
             So many of the newest stay in any case; without `older_than` all others go.
@@ -156,8 +156,8 @@ class RemoteVersions(Dataset):
         ----------
         dry_run : bool
             Only tell.
-        grace : str, float or timedelta, optional
-            How old they must be by the server's clock; 24 hours. Less needs `alone`.
+        grace : str or timedelta, optional
+            How old they must be by the server's clock, as ``'48h'``, or 0; 24 hours. Less needs `alone`.
         alone : bool
             Your word that no push is under way anywhere.
 

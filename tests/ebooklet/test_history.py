@@ -386,6 +386,18 @@ def test_expiring_needs_a_rule_that_says_something(opened: Open) -> None:
     assert len(db.log()) == 2
 
 
+@pytest.mark.parametrize("number", [30, 0.5, 86_400])
+def test_a_number_without_a_unit_deletes_nothing(opened: Open, number: Any) -> None:
+    db = three(opened)
+    with pytest.raises(ValueError, match=rf"older_than={number}.*'{number}d'.*datetime.*keep={number}"):
+        db.expire(number)
+    with pytest.raises(ValueError, match=f"grace={number}.*'{number}d'"):
+        db.collect(grace=number, alone=True)
+    with pytest.raises(ValueError, match=f"min_age={number}.*'{number}d'"):
+        ebooklet.fsck(db.connection, delete_orphans=True, min_age=number, alone=True)
+    assert len(db.log()) == 3
+
+
 def test_a_reader_of_an_expired_version_is_told_so_and_moves_on(opened: Open) -> None:
     db = opened("mine", "c")
     for number in range(3):
