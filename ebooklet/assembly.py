@@ -222,6 +222,7 @@ class Assembly:
                 return self._write(flag)
             elif version is not None and version.cached != parts.edits.base:
                 check_identity(version, local.name, local.uuid)
+                parts.edits.belong_to(self.place.uri)
                 parts.edits.rest_on(version.cached)
                 local.commit()
             return self._joined(local, version)
@@ -234,6 +235,7 @@ class Assembly:
             cause: RemoteMissingError | None = None
         except RemoteMissingError as error:
             cause = error
+        self._check_owner(local, edits, cause)
         if flag != "c":
             raise RemoteMissingError(
                 f"there is no database at {self.place.uri}: check db_key=, or it was deleted since {self.path} was "
@@ -247,6 +249,14 @@ class Assembly:
             return find_version(self.place.store, self.place.key) is not None
         except OfflineError:
             return True
+
+    def _check_owner(self, local: WorkingCopy, edits: Edits, cause: Exception | None) -> None:
+        """Refuse a file of another remote: the key may be wrong, and a second database would be made of it."""
+        if edits.source not in (None, self.place.uri):
+            raise RemoteMissingError(
+                f"there is no database at {self.place.uri}, and {local.name} belongs to {edits.source}: check the "
+                f"address. copy_remote({edits.source!r}, {self.place.uri!r}) makes a second database there"
+            ) from cause
 
     def _let_go(self, local: WorkingCopy, edits: Edits) -> None:
         """Make what is here pending, because the remote is gone; only if everything is here."""

@@ -100,7 +100,7 @@ class Edits:
 
     @property
     def source(self) -> str | None:
-        """Where the remote was when the file was made, for messages."""
+        """Where the remote is, as far as the file knows; None for a plain Booklet that was never published."""
         data = self._local.state(SOURCE_STATE)
         return None if data is None else data.decode()
 
@@ -197,6 +197,12 @@ class Edits:
             self._local.set_state(ROOT_STATE, None if root is None else root.encode())
             self._local.set_state(REPLACE_STATE, b"1" if replacing else None)
             self._local.commit()
+
+    def belong_to(self, uri: str) -> None:
+        """Note where the remote is; takes effect with the next commit."""
+        if uri != self.source:
+            with self._writing:
+                self._local.set_state(SOURCE_STATE, uri.encode())
 
     def rest_on(self, root: CachedRoot | None) -> None:
         """Base the edits on another version of the remote; takes effect with the next commit."""

@@ -117,6 +117,8 @@ class Publisher:
         store, before = self.place.store, self.place.store.counts.total
         with reporting(progress, f"push {self.place.uri}") as report, self._failing("push"):
             taken_up = self.resolve()
+            if self.base is None:
+                self._edits.belong_to(self.place.uri)
             options = replace(
                 self._filled(wanted),
                 uuid=self._loader.local.uuid,

@@ -188,6 +188,39 @@ def test_a_deleted_remote_is_not_made_again_silently(remote: StoreConnection, tm
 
 
 @pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("flag", ["w", "c"])
+def test_a_file_of_one_remote_makes_no_second_one_at_a_wrong_address(
+    remote: StoreConnection, store: CountingStore, tmp_path: Path, flag: Any, edited: bool
+) -> None:
+    with ebooklet.open(remote, tmp_path / "mine", "w") as db:
+        db.load_items()
+        if edited:
+            db["mine"] = "kept"
+    wrong = StoreConnection("bd.blt", store)
+    if flag == "c" or not edited:
+        with pytest.raises(ebooklet.RemoteMissingError, match=r"bd\.blt.*belongs to .*db\.blt.*copy_remote"):
+            ebooklet.open(wrong, tmp_path / "mine", flag)
+    with ebooklet.open(remote, tmp_path / "mine", "w") as db:
+        assert dict(db.items()) == DATA | ({"mine": "kept"} if edited else {})
+    assert not list(store.list("bd.blt"))
+
+
+def test_a_file_never_published_may_go_elsewhere_and_belongs_there_from_then_on(
+    store: CountingStore, tmp_path: Path
+) -> None:
+    first, second = StoreConnection("first.blt", store), StoreConnection("second.blt", store)
+    with ebooklet.open(first, tmp_path / "mine", "c", value_serializer="json") as db:
+        db["a"] = 1
+    with ebooklet.open(second, tmp_path / "mine", "c") as db:
+        assert db.push()
+        db.delete_remote()
+    with ebooklet.open(second, tmp_path / "mine", "c") as db:
+        assert db.push()
+    with pytest.raises(ebooklet.RemoteMissingError, match=r"first\.blt.*belongs to .*second\.blt"):
+        ebooklet.open(first, tmp_path / "mine", "c")
+
+
+@pytest.mark.parametrize("edited", [False, True])
 def test_a_part_of_a_deleted_remote_is_never_made_a_new_one(
     remote: StoreConnection, tmp_path: Path, edited: bool
 ) -> None:
