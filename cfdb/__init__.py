@@ -66,6 +66,16 @@ _HOMES = {
     "save_array": "cfdb.arrays_remote:save_array",
 }
 
+_OPENING = (
+    "; a file is opened by cfdb.open_dataset(path), what is in step with a remote by cfdb.open_edataset(conn, path)"
+)
+#: The way to what is looked for under another name.
+_ELSEWHERE = {
+    **dict.fromkeys(("open", "Dataset", "EDataset", "DataSet", "File", "load_dataset", "read", "load"), _OPENING),
+    "open_mfdataset": "; cfdb.combine(paths, output_path) makes one file of many, cfdb.open_many(remotes) opens many",
+    **dict.fromkeys(("concat", "merge"), "; cfdb.combine and cfdb.merge_into put datasets together"),
+}
+
 logging.getLogger("cfdb").addHandler(logging.NullHandler())  # nothing is printed unless asked
 
 __all__ = [
@@ -107,7 +117,7 @@ __all__ = [
 
 def _load(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'cfdb' has no attribute {name!r}")
+        raise AttributeError(f"module 'cfdb' has no attribute {name!r}{_ELSEWHERE.get(name, '')}")
     module, _, attribute = _HOMES[name].partition(":")
     home = import_module(module)
     found = globals()[name] = getattr(home, attribute) if attribute else home

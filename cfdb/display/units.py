@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from cfdb.format.wording import count
 from ebooklet.sizes import byte_size
 
 __all__ = ["byte_size", "columns", "count", "cut", "part", "since", "terminal_width"]
@@ -18,17 +19,6 @@ def terminal_width() -> int:
     Without a terminal (a pipe, a notebook) it is 100, or what the environment variable ``COLUMNS`` says.
     """
     return max(SMALLEST_WIDTH, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Write a number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "chunk"), count(1200, "chunk"), count(0, "entry", "entries")
-    ('1 chunk', '1,200 chunks', '0 entries')
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def part(done: int, total: int, noun: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.lib.mixins
 import numpy.typing as npt
 
+from cfdb.errors import ShapeError
 from cfdb.model.values import reduce_masked, unmasked
 
 Array = npt.NDArray[Any]
@@ -32,7 +33,7 @@ class ArrayLike(numpy.lib.mixins.NDArrayOperatorsMixin):
         raise NotImplementedError
 
     def __contains__(self, value: Any) -> bool:
-        return bool(np.any(self._load_implicitly() == value))
+        return bool(np.any(self == value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy is False:
@@ -59,7 +60,19 @@ class ArrayLike(numpy.lib.mixins.NDArrayOperatorsMixin):
         return out[0] if len(out) == 1 else out
 
     def item(self, *where: Any) -> Any:
-        """Give a single value as a Python object."""
+        """Give a single value as a Python object.
+
+        Raises
+        ------
+        ShapeError
+            If there are several cells and `where` does not say which; nothing is read then.
+        """
+        if not where and self.size != 1:
+            shape = getattr(self, "shape", (self.size,))
+            raise ShapeError(
+                f"{self._kind} {self.name!r} of shape {shape} is no single value: select one cell, as in "
+                f"[{', '.join('0' * len(shape)) or '0'}] or .sel(...), or reduce it, as with .mean()"
+            )
         return unmasked(self._load_implicitly(), f"{self._kind} {self.name!r}").item(*where)
 
     def __float__(self) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.conventions.flags import table_of
-from cfdb.errors import DataTypeError
+from cfdb.errors import DataTypeError, EncodingError
 from cfdb.format.dtypes import DataType, enum_dtype
 
 Array = npt.NDArray[Any]
@@ -97,7 +97,16 @@ def codes_of(dtype: DataType, values: Any) -> Any:
     is_text = given.dtype.kind in "UT" or (given.dtype.kind == "O" and _has_text(given.flat))
     if not is_text:
         return given
-    return table_of(dtype.members, bits=dtype.name == "flags").encode(given)
+    table = table_of(dtype.members, bits=dtype.name == "flags")
+    try:
+        return table.encode(given)
+    except EncodingError as error:
+        if not all(text is None or isinstance(text, str) for text in given.flat):
+            raise
+        raise EncodingError(
+            f"{error}; the members of a type stay as they are: for others make a new variable, with "
+            f"dtype=cfdb.dtypes.enum_dtype({dtype.encoded!r}, {{name: number, ...}}), and write .flags.decode() into it"
+        ) from None
 
 
 def _has_text(values: Any) -> bool:

@@ -45,6 +45,8 @@ class Dataset(Changing):
     """
 
     _has_remote: ClassVar[bool] = False
+    #: The file; None in memory.
+    file_path: Path | None = None
 
     def __init__(
         self,

@@ -94,7 +94,7 @@ class Finding(Part):
         ...     ds["x"] = ("x", np.array([10, 20, 30]))
         ...     ds["t"] = ("x", np.array([1.5, 9.5, 4.5]))
         ...     print(ds["t"].where(gt=4))
-        <2 matches in 't': 1 chunks read, 0 skipped>
+        <2 matches in 't': 1 chunk read, 0 skipped>
            x    t
           20  9.5
           30  4.5

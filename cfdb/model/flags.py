@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.conventions.flags import FlagTable, attributes_of, table_of, table_of_attributes
-from cfdb.errors import NoFlagsError
+from cfdb.errors import DataTypeError, NoFlagsError
 from cfdb.format.dtypes import DataType
 
 Array = npt.NDArray[Any]
@@ -119,6 +119,32 @@ def means_the_same(one: DataType, other: DataType) -> bool:
     if not one.kind == other.kind == "e":
         return True
     return (one.name, dict(one.members)) == (other.name, dict(other.members))
+
+
+def meant(part: Any, other: object) -> npt.NDArray[np.bool_] | None:
+    """Tell where numbers with meanings mean a text; None when it is not about meanings.
+
+    Raises
+    ------
+    DataTypeError
+        If there are several texts, or the numbers have no meanings.
+    """
+    if part.dtype.kind not in "eiu":
+        return None
+    if isinstance(other, str):
+        found: npt.NDArray[np.bool_] = part.flags.is_(other)
+        return found
+    if isinstance(other, list | tuple | np.ndarray) and _has_text(other):
+        raise DataTypeError(
+            f"{part.name!r} is compared with one meaning at a time, as in var == {str(np.asarray(other).flat[0])!r}; "
+            "var.flags.is_(...) takes several, and var.flags.decode() gives texts to compare with texts"
+        )
+    return None
+
+
+def _has_text(values: Any) -> bool:
+    given = np.asarray(values)
+    return given.dtype.kind in "UT" or (given.dtype.kind == "O" and any(isinstance(value, str) for value in given.flat))
 
 
 def flags_of(name: str, dtype: DataType, attrs: Mapping[str, Any], read: Callable[[], Array]) -> Flags:

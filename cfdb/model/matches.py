@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.format.wording import count
+
 Array = npt.NDArray[Any]
 
 #: Rows that are printed.
@@ -54,9 +56,9 @@ class Matches:
         return zip(places, self.values, strict=True)
 
     def __repr__(self) -> str:
-        chunks = f"{self.chunks_read} chunks read, {self.chunks_skipped} skipped"
+        chunks = f"{count(self.chunks_read, 'chunk')} read, {self.chunks_skipped:,} skipped"
         more = "" if self.complete else "; there may be more"
-        lines = [f"<{len(self)} matches in {self.name!r}: {chunks}{more}>"]
+        lines = [f"<{count(len(self), 'match', 'matches')} in {self.name!r}: {chunks}{more}>"]
         columns = [*((name, array[:_SHOWN]) for name, array in self.labels.items()), (self.name, self.values[:_SHOWN])]
         texts = [[name, *map(str, array)] for name, array in columns] if len(self) else []
         widths = [max(map(len, column)) for column in texts]

@@ -90,7 +90,7 @@ class Moving:
         ...     x.insert(1, [2])
         ...     print(ds.defragment("x"))
         ...     print(x.values)
-        x: 3 pieces are one now; 1 chunks written for 2 (x 1)
+        x: 3 pieces are one now; 1 chunk written for 2 (x 1)
         [1 2 3 5]
         """
         return door("defragment")(self, dim, max_mem, progress)

@@ -133,6 +133,14 @@ class Reading(Lockstep, Surveying):
             raise AttributeError(f"a dataset has no attribute {name!r}; its variable is ds[{name!r}]")
         raise not_offered(name, type(self), "dataset")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(
+                f"a dataset keeps no attribute {name!r} of its own: ds.attrs[{name!r}] = ... describes it, "
+                f"ds[{name!r}] = (dims, values) is a variable"
+            )
+        super().__setattr__(name, value)
+
     def load(
         self,
         progress: Any = None,

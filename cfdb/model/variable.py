@@ -73,4 +73,5 @@ class Variable(View):
             structure.set_member(self._member, replace(self._member.record, **changes))
 
     def __bool__(self) -> bool:
+        """Whether the variable can be used (`is_open`), whatever its values are; a part of one follows NumPy."""
         return self.is_open

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cfdb.conventions import geometries
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.model.asking import Asking
-from cfdb.model.flags import means_the_same
+from cfdb.model.flags import means_the_same, meant
 from cfdb.model.hints import not_offered
 from cfdb.model.iterating import Iterating
 from cfdb.model.labels import SIMPLE, Loc, by_dimension, known_dims, refuse_pointwise
@@ -192,6 +192,18 @@ class View(Iterating, Reducing, Pointwise, Asking):
 
     def _at(self, selection: Selection) -> "View":
         return View(self._member, self._array, self.attrs, self._labels, selection)
+
+    # meanings
+
+    def __eq__(self, other: object) -> Any:
+        found = meant(self, other)
+        return super().__eq__(other) if found is None else found
+
+    def __ne__(self, other: object) -> Any:
+        found = meant(self, other)
+        return super().__ne__(other) if found is None else ~found
+
+    __hash__ = None  # type: ignore[assignment]
 
     # assigning
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cfdb.analysis.interpolating.targets import Target, same_system
 from cfdb.errors import CoordinateError, MemoryLimitError
+from cfdb.format.wording import count
 from cfdb.model.labelled import LabelledArray
 from cfdb.options import get_options
 
@@ -168,7 +169,7 @@ class Interpolated:
     def __repr__(self) -> str:
         sizes = {**self._outcome.iterated, **dict(zip(self.dims, self.shape, strict=True))}
         shown = ", ".join(f"{dim}: {size}" for dim, size in sizes.items())
-        return f"<Interpolated {self.name!r} ({shown}) {self.dtype}, {len(self)} fields at {self.target!r}>"
+        return f"<Interpolated {self.name!r} ({shown}) {self.dtype}, {count(len(self), 'field')} at {self.target!r}>"
 
     # going through it
 

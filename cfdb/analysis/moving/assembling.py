@@ -23,6 +23,7 @@ from cfdb.conventions.flags import table_of_attributes
 from cfdb.errors import DataTypeError, ShapeError
 from cfdb.format.metadata import VariableRecord
 from cfdb.format.names import new_id
+from cfdb.format.wording import count
 from cfdb.model.changing import Changing
 from cfdb.model.flags import means_the_same
 from cfdb.model.making import Request, create_variable
@@ -51,8 +52,8 @@ class WriteResult:
     created: tuple[str, ...]
 
     def __str__(self) -> str:
-        added = ", ".join(f"{dim} {count:,}" for dim, count in self.added.items()) or "no labels"
-        written = ", ".join(f"{name} {count:,} cells" for name, count in self.written.items()) or "nothing"
+        added = ", ".join(f"{dim} {number:,}" for dim, number in self.added.items()) or "no labels"
+        written = ", ".join(f"{name} {count(number, 'cell')}" for name, number in self.written.items()) or "nothing"
         created = f"; created {', '.join(self.created)}" if self.created else ""
         return f"added {added}; written {written}{created}"
 
@@ -174,9 +175,9 @@ def _write(placings: Sequence[Placing], max_mem: int, report: Report) -> dict[st
     blocks = [placing.blocks(max_mem) for placing in placings]
     total, done = sum(map(len, blocks)), 0
 
-    def advance(count: int) -> None:
+    def advance(blocks: int) -> None:
         nonlocal done
-        done += count
+        done += blocks
         if report is not None:
             report(done, total)
 

@@ -8,6 +8,7 @@ from cfdb.analysis.moving.blocks import Slices, blocks_of_selection
 from cfdb.analysis.moving.copying import cell_mover
 from cfdb.errors import VariableNotFoundError
 from cfdb.format.dimension import Slots
+from cfdb.format.wording import count
 from cfdb.model.dataset import Dataset
 from cfdb.model.doors import door
 from cfdb.model.structure import Dimension, Member, unknown_name
@@ -40,9 +41,11 @@ class Defragmentation:
     def __str__(self) -> str:
         if self.runs < 2:
             return f"{self.dim}: lies in one piece, nothing to do"
-        parts = ", ".join(f"{name} {count}" for name, count in self.written.items())
+        parts = ", ".join(f"{name} {number}" for name, number in self.written.items())
         total = sum(self.written.values())
-        return f"{self.dim}: {self.runs} pieces are one now; {total} chunks written for {self.deleted} ({parts})"
+        return (
+            f"{self.dim}: {self.runs} pieces are one now; {count(total, 'chunk')} written for {self.deleted} ({parts})"
+        )
 
     __repr__ = __str__
 
@@ -72,9 +75,9 @@ def defragment(dataset: Dataset, dim: str, max_mem: int, progress: Any) -> Defra
         moved = [(member, _along(labels.array(member), member, found, after)) for member in members]
         total, done = sum(len(new.grid) for _, new in moved), 0
 
-        def advance(count: int) -> None:
+        def advance(chunks: int) -> None:
             nonlocal done
-            done += count
+            done += chunks
             if report is not None:
                 report(done, total)
 

@@ -127,8 +127,9 @@ def test_values_in_other_units_are_not_written_over() -> None:
 
 def test_the_same_units_are_the_same_however_they_are_spaced_and_times_are_moments() -> None:
     with of_units("kg  m-2") as one, of_units(" kg m-2", 2) as other, of_units(None, 4) as without:
-        with cfdb.combine([one, other, without], None) as both:
-            assert both["t"].values.tolist() == [1.0, 2.0] * 3
+        both = cfdb.combine([one, other, without], None)
+        assert both["t"].values.tolist() == [1.0, 2.0] * 3
+        both.close()
     with cfdb.open_dataset(None, "n") as ds:
         ds["time"] = ("time", np.array(["2024-01-01"], "M8[D]"), {"units": "days since 2000-01-01"})
         ds.write({"time": ("time", np.array(["2024-01-02"], "M8[D]"), {"units": "days since 1970-01-01"})})
@@ -162,3 +163,72 @@ def test_a_copy_names_the_parameters_it_takes(ds: Any, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match=f"{word}_data_vars"):
             ds.copy(tmp_path / "a.cfdb", **{word: ["t"]})
     assert not (tmp_path / "a.cfdb").exists()
+
+
+def test_a_number_of_many_cells_is_refused_with_name_and_shape(ds: Any) -> None:
+    for number in (float, int, lambda part: part.item()):
+        with pytest.raises(ValueError, match=r"'t' of shape \(2, 3\) .*mean"):
+            number(ds["t"])
+    assert (float(ds["t"][1, 2]), ds["t"].item(4), float(ds["t"][:1, :1])) == (5.0, 4.0, 0.0)
+
+
+def test_the_truth_of_a_variable_is_that_it_can_be_used_and_of_a_part_that_of_its_cell(ds: Any) -> None:
+    assert bool(ds["t"]) is ds["t"].is_open is True
+    assert (bool(ds["t"][0, 0]), bool(ds["t"][0, 1])) == (False, True)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(ds["t"][0])
+
+
+def test_what_is_assigned_to_a_dataset_behind_a_dot_is_refused_and_not_forgotten(ds: Any) -> None:
+    for owner in (ds, ds.isel(x=0), ds.create.group("g")):
+        for name, value in (("title", "x"), ("encoding", {})):
+            with pytest.raises(AttributeError, match=rf"ds\.attrs\['{name}'\].*ds\['{name}'\]"):
+                setattr(owner, name, value)
+        with pytest.raises(AttributeError):
+            owner.sizes = {}
+
+
+@pytest.fixture
+def sky() -> Iterator[Any]:
+    with cfdb.open_dataset(None, "n") as ds:
+        yield ds.create.data_var.generic("sky", "x", "enum", data=["clear", "rain", None])
+
+
+def test_meanings_are_compared_with_text(sky: Any) -> None:
+    assert (sky == "rain").tolist() == sky.flags.is_("rain").tolist()
+    assert (sky[:2] != "rain").tolist() == [True, False]
+    assert (sky[:2] == 1).tolist() == [False, True]
+    assert "rain" in sky
+    with pytest.raises(KeyError, match="'clear', 'rain'"):
+        _ = sky == "xyz"
+    with pytest.raises(TypeError, match=r"flags\.is_"):
+        _ = sky == ["rain", "clear", "clear"]
+
+
+def test_flags_of_attributes_are_compared_with_text_and_numbers_without_meanings_are_not(ds: Any) -> None:
+    ds["f"] = ("x", np.array([1, 2, 1], "i1"), {"flag_values": np.array([1, 2], "i1"), "flag_meanings": "dry wet"})
+    ds["n"] = ("x", np.array([1, 2, 1]))
+    assert (ds["f"] == "wet").tolist() == [False, True, False]
+    with pytest.raises(TypeError, match="no meanings"):
+        _ = ds["n"] == "wet"
+
+
+def test_a_category_that_is_not_there_names_the_way_to_more(sky: Any) -> None:
+    with pytest.raises(
+        errors.EncodingError, match=r"'snow'.*new variable, with dtype=cfdb\.dtypes\.enum_dtype\('uint8'"
+    ):
+        sky[0] = "snow"
+    assert sky.flags.decode().tolist() == ["clear", "rain", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("open", "open_edataset"), ("Dataset", r"cfdb\.open_dataset"), ("concat", "combine")]
+)
+def test_a_name_the_package_lacks_is_answered_with_the_way(name: str, way: str) -> None:
+    with pytest.raises(AttributeError, match=way):
+        getattr(cfdb, name)
+
+
+def test_one_of_a_kind_is_written_in_the_singular(ds: Any) -> None:
+    assert "1 match in 't': 1 chunk read" in repr(ds["t"].where(gt=4))
+    assert str(ds.write({"one": ("y", [1.0])})).endswith("one 1 cell; created one")
