@@ -56,7 +56,7 @@ OF_DATASETS = {
     **dict.fromkeys(("checkout", "revert", "restore"), _BACK),
     **dict.fromkeys(
         (
-            "push", "pull", "refresh", "changes", "log", "tag", "tags", "fork", "expire", "collect", "compact",
+            "push", "pull", "changes", "log", "tag", "tags", "fork", "expire", "collect",
             "copy_remote", "delete_remote", "cache_info", "lock_info",
         ),
         _REMOTE,
