@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ebooklet.connection import Connection, S3Connection, as_connection
-from ebooklet.entries import CatalogEntry, Opener, find_in_record
+from ebooklet.entries import CatalogEntry, Opener, find_in_record, unknown_field
 from ebooklet.facts import DatabaseFacts, read_facts, read_many
 from ebooklet.folders import Folders
 from ebooklet.found import Found, sorted_by
 from ebooklet.groups import RemoteConnGroup, check_entry, facts_of
 from ebooklet.history import Log
 from ebooklet.opening import open_ebooklet, open_rcg
-from ebooklet.query import Condition, as_condition
+from ebooklet.query import Condition, as_condition, fields_of
 from ebooklet.results import PushResult
 from ebooklet.territory import same_bucket, territory_of
 
@@ -226,26 +226,35 @@ class Catalog(Mapping[str, CatalogEntry]):
         Returns
         -------
         Found
-            The entries, in order; prints as a table.
+            The entries, in order; prints as a table. Its notes tell fields of the condition that no entry has.
 
         Raises
         ------
         ValueError
             If a text is no condition.
+        KeyError
+            If no entry has the field to sort by.
         """
         condition = as_condition(where)
         if offset < 0 or (limit is not None and limit < 0):
             raise ValueError(f"limit={limit}, offset={offset}: neither can be negative")
         records = [(entry.record, entry) for entry in self._entries.values()]
+        sorting = [sort] if isinstance(sort, str) else list(sort)
+        known = [record for record, _ in records]
+        for name in sorting:
+            if (unknown := unknown_field(known, name.removeprefix("-"))) is not None:
+                raise KeyError(f"sort={name!r}: {unknown}")
+        asked = dict.fromkeys(() if condition is None else fields_of(condition))
+        notes = tuple(note for name in asked if (note := unknown_field(known, name)) is not None)
         if condition is not None:
             records = [pair for pair in records if condition.matches(pair[0], find_in_record)]
         total = len(records)
-        for name in reversed([sort] if isinstance(sort, str) else sort):
+        for name in reversed(sorting):
             records = sorted_by(records, name, find_in_record)
         chosen = records[offset:][:limit]
         shown = tuple(fields) or SHOWN
         rows = tuple({name: _one(find_in_record(record, name)) for name in shown} for record, _ in chosen)
-        return Found(tuple(entry for _, entry in chosen), rows, total)
+        return Found(tuple(entry for _, entry in chosen), rows, total, notes)
 
     query = search
 

@@ -1,7 +1,8 @@
 """What does a catalogue know of one database, and how is it opened from there?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from ebooklet.connection import Connection
@@ -16,6 +17,7 @@ from ebooklet.sync.version import open_version
 Opener = Callable[..., Any]
 #: Where a field is looked for, in this order, unless it is one of the record itself.
 SCOPES = ("extents", "meta", "attrs", "remote_meta")
+EXAMINED = 100  # entries whose names are looked through for a near one
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,35 @@ def find_in_record(record: Any, path: str) -> list[Any]:
         if values:
             return values
     return []
+
+
+def unknown_field(records: Sequence[Any], path: str) -> str | None:
+    """What to say of a field that none of the records has; None if one has it, or there is none.
+
+    Examples
+    --------
+    >>> unknown_field([{"kind": "cfdb", "attrs": {"title": "Rain"}}], "tittle")
+    "no entry has the field 'tittle'; did you mean 'title'?"
+    """
+    if not records or any(find_in_record(record, path) for record in records):
+        return None
+    known = dict.fromkeys(name for record in records[:EXAMINED] for name in _names(record))
+    near = get_close_matches(path, known, 2, 0.7)
+    meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"no entry has the field {path!r}{meant}"
+
+
+def _names(record: Mapping[str, Any]) -> Iterator[str]:
+    """Every name that a field of a record can be asked for by, without the asterisk."""
+    yield from _paths(record, 3)
+    for scope in SCOPES:
+        yield from _paths(record.get(scope), 2)
+
+
+def _paths(fields: Any, depth: int) -> Iterator[str]:
+    for name, value in fields.items() if isinstance(fields, Mapping) and depth else ():
+        yield str(name)
+        yield from (f"{name}.{inner}" for inner in _paths(value, depth - 1))
 
 
 def versions_of(connection: Connection) -> Log:

@@ -26,11 +26,14 @@ class Found(Sequence[T], Generic[T]):
         The fields that are shown of each.
     total : int
         How many there are without `limit` and `offset`.
+    notes : tuple of str
+        What makes the result other than it may be taken for: fields that nothing has.
     """
 
     items: tuple[T, ...]
     rows: tuple[Mapping[str, Any], ...]
     total: int
+    notes: tuple[str, ...] = ()
 
     @overload
     def __getitem__(self, number: int) -> T: ...
@@ -71,10 +74,10 @@ class Found(Sequence[T], Generic[T]):
 
     def __str__(self) -> str:
         if not self.items:
-            return "nothing found"
+            return "\n".join(["nothing found", *self.notes])
         lines = table(list(self.rows[0]), [list(row.values()) for row in self.rows[:SHOWN]])
         more = self.total - min(len(self), SHOWN)
-        return "\n".join([*lines, f"... and {more} more"] if more else lines)
+        return "\n".join([*lines, *([f"... and {more} more"] if more else []), *self.notes])
 
     __repr__ = __str__
 
@@ -85,7 +88,8 @@ class Found(Sequence[T], Generic[T]):
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
         cells = ("".join(f"<td>{escape(shown(n, v))}</td>" for n, v in row.items()) for row in self.rows[:SHOWN])
         body = "".join(f"<tr>{one}</tr>" for one in cells)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -6,7 +6,7 @@ and its opposite does not either: a dataset without a title is found by ``~Q('ti
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -112,6 +112,23 @@ class Asked(Condition):
             return bool(values)
         answers = {self.check(value) for value in values}
         return True if True in answers else False if False in answers else None
+
+
+def fields_of(condition: Condition) -> Iterator[str]:
+    """Paths of the fields that a condition compares; whether one is there at all may be asked of any.
+
+    Examples
+    --------
+    >>> list(fields_of((Q("a") > 1) & ~((Q("b.c") == 2) | Q("d").exists())))
+    ['a', 'b.c']
+    """
+    if isinstance(condition, Both):
+        yield from fields_of(condition.first)
+        yield from fields_of(condition.second)
+    elif isinstance(condition, Not):
+        yield from fields_of(condition.inner)
+    elif isinstance(condition, Asked) and condition.how != "exists":
+        yield condition.path
 
 
 class Q:

@@ -71,6 +71,19 @@ def test_searching_sends_nothing(bucket: ebooklet.S3Connection) -> None:
     assert (bucket.stats - before).requests == 0
 
 
+def test_a_field_that_no_entry_has_is_told(bucket: ebooklet.S3Connection) -> None:
+    catalog = cfdb.Catalog.from_prefix(bucket, "data/")
+    found = catalog.search(~(Q("tittle") == "Rain of 2022"))
+    assert str(found) == "nothing found\nno entry has the field 'tittle'; did you mean 'title'?"
+    assert "did you mean 'vars.rain.units'" in str(catalog.search("kind == 'cfdb' or vars.rain.unit == 'mm'"))
+    assert "did you mean" in catalog.search("tittle == 'x'")._repr_html_()
+    assert not catalog.search("not tittle.exists() and department == 'Eng'").notes
+    assert not catalog.search(Q("owner") == "you").notes, "one has it"
+    with pytest.raises(KeyError, match=r"sort='-tittle'.*did you mean 'title'"):
+        catalog.search("kind == 'rcg'", sort=["kind", "-tittle"])
+    assert not cfdb.Catalog().search("a == 1", sort="a").notes
+
+
 def test_results_are_ordered_cut_and_shown(bucket: ebooklet.S3Connection) -> None:
     catalog = cfdb.Catalog.from_prefix(bucket, "data/")
     found = catalog.search(sort="-time.max", limit=2, offset=1, fields=["title", "time.max"])
@@ -88,7 +101,7 @@ def test_results_are_ordered_cut_and_shown(bucket: ebooklet.S3Connection) -> Non
     text = str(catalog.search(sort="key"))
     assert "Rain of 2022" in text
     assert "key-value" not in text
-    assert str(catalog.search("n == 1")) == "nothing found"
+    assert str(catalog.search("nbytes == 1")) == "nothing found"
     assert list(catalog.search(sort="key").to_dataframe()["key"]) == sorted(catalog)
     assert "<td>Rain of 2023</td>" in catalog.search()._repr_html_()
     with pytest.raises(ValueError, match="limit"):
@@ -212,7 +225,8 @@ def _catalog(records: list[dict[str, Any]]) -> cfdb.Catalog:
 def test_searches_are_list_comprehensions(
     records: list[dict[str, Any]], name: str, wanted: int, limit: int, down: bool
 ) -> None:
-    found = _catalog(records).search(Q(name) >= wanted, sort=f"-{name}" if down else name, limit=limit, offset=1)
+    sort = (f"-{name}" if down else name) if any(name in record for record in records) else ()
+    found = _catalog(records).search(Q(name) >= wanted, sort=sort, limit=limit, offset=1)
     hits = [r | {"n": n} for n, r in enumerate(records) if isinstance(r.get(name), int) and r[name] >= wanted]
     hits.sort(key=lambda r: r[name], reverse=down)
     assert [int(entry.key) for entry in found] == [r["n"] for r in hits][1:][:limit]
