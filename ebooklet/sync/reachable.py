@@ -9,12 +9,13 @@ from uuid import UUID
 
 from ebooklet.errors import FileFormatError, RemoteIntegrityError
 from ebooklet.format.names import NAME_BYTES, object_text, objects_prefix
-from ebooklet.format.snapshot import Snapshot, SnapshotRef
+from ebooklet.format.snapshot import Entry, Snapshot, SnapshotRef
 from ebooklet.plan.reachable import named_by_root, named_by_snapshot
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
 from ebooklet.sync.history import listed_versions
 from ebooklet.sync.version import THREADS, RemoteVersion, read_snapshot
 from ebooklet.sync.workers import completed
+from ebooklet.times import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,38 @@ def reachable(current: RemoteVersion, threads: int = THREADS) -> Reachable:
     """
     names = {ref.object for ref in named_by_root(current.root)}
     refs: set[SnapshotRef] = set(current.root.tags.values())
+    entries: dict[SnapshotRef, Entry] = {}
     for listed in listed_versions(current):
         if listed.page is not None:
             names.add(listed.page.object)
         if listed.entry.ref is not None:
             refs.add(listed.entry.ref)
+            entries[listed.entry.ref] = listed.entry
     refs.discard(current.root.ref)
     names.update(named_by_snapshot(current.snapshot))
     names.update(ref.object for ref in refs)
-    for _, found in completed([partial(_named_at, current, ref) for ref in refs], threads):
+    todo = list(refs)
+    for number, found in completed([partial(_named_at, current, ref) for ref in todo], threads):
+        if isinstance(found, RemoteIntegrityError):
+            raise _told(current, todo[number], entries.get(todo[number]), found) from found
         if isinstance(found, Exception):
             raise found
         names.update(found)
     return Reachable(frozenset(names), len(refs) + 1)
+
+
+def _told(
+    current: RemoteVersion, ref: SnapshotRef, entry: Entry | None, error: RemoteIntegrityError
+) -> RemoteIntegrityError:
+    """Say which version it is, and how it is given up."""
+    tags = sorted(tag for tag, at in current.root.tags.items() if at == ref)
+    name = "" if entry is None else f" {entry.id.hex()[:8]} of {moment(entry.time):%Y-%m-%d %H:%M} UTC"
+    called = f", tagged {', '.join(map(repr, tags))}," if tags else ""
+    way = "".join(f"delete_tag({tag!r}), then " for tag in tags)
+    return RemoteIntegrityError(
+        f"the version{name}{called} cannot be read: {error}. Restore the object, or give the version up: {way}"
+        "expire(keep=1) forgets all old versions without a tag"
+    )
 
 
 def _named_at(current: RemoteVersion, ref: SnapshotRef) -> frozenset[bytes]:

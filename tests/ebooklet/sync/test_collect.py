@@ -31,6 +31,7 @@ from ebooklet.sync.collect import CollectResult, collect_garbage
 from ebooklet.sync.compact import compact_database, plan_for
 from ebooklet.sync.contract import PushOptions
 from ebooklet.sync.expire import expire_versions
+from ebooklet.sync.fsck import check_database
 from ebooklet.sync.history import entries_of, find_ref, version_at
 from ebooklet.sync.reachable import reachable, stored_objects
 from ebooklet.sync.restore import restore_version
@@ -303,6 +304,26 @@ def test_a_version_that_cannot_be_read_stops_the_collection() -> None:
     with pytest.raises(RemoteIntegrityError):
         collected(store)
     assert len(list(store.list(KEY))) == before
+
+
+def test_a_lost_version_is_named_and_given_up() -> None:
+    store = MemoryStore()
+    ids = pushed(store, 4)
+    current = open_version(store, KEY)
+    tag_found(current, "first", ids[0].hex())
+    ref = find_ref(open_version(store, KEY), "first")
+    assert ref is not None
+    store.delete(current.object_key(ref.object))
+    way = rf"{ids[0].hex()[:8]} of .*tagged 'first'.*gone.*delete_tag\('first'\), then expire\(keep=1\)"
+    with pytest.raises(RemoteIntegrityError, match=way):
+        collected(store)
+    report = check_database(store, KEY)
+    assert not report.ok
+    assert any("delete_tag('first'), then expire(keep=1)" in text for text in report.damaged)
+    delete_tag(open_version(store, KEY), "first")
+    expire_versions(open_version(store, KEY), keep=1)
+    collected(store)
+    assert check_database(store, KEY).n_versions == 1
 
 
 def test_a_missing_object_is_told() -> None:
