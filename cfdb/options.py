@@ -82,8 +82,27 @@ class set_options:
         _current = self._before
 
 
+def size_of(name: str, text: str) -> int:
+    """Read a number of bytes that is given as text.
+
+    Raises
+    ------
+    ValueError
+        If the text is no size; the message names what it was given for.
+
+    Examples
+    --------
+    >>> size_of("max_mem", "20MB")
+    20000000
+    """
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ValueError(f"{name}={error}") from None
+
+
 def _size(name: str, value: Any) -> int:
-    return _number(name, parse_size(value) if isinstance(value, str) else value)
+    return _number(name, size_of(name, value) if isinstance(value, str) else value)
 
 
 def _size_or_none(name: str, value: Any) -> int | None:

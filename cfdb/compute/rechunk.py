@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cfdb.compute.source import Box, Source
 from cfdb.compute.windows import Windows
 from cfdb.errors import ShapeError, VariableNotFoundError
+from cfdb.options import size_of
 from cfdb.plan.chunks import orthogonal
 from cfdb.plan.rechunk import AxisParts, Batch, RechunkPlan, plan_rechunk
 
@@ -218,10 +219,17 @@ def _block_length(wish: Any, size: int, given: Any) -> int:
 
 
 def check_budget(max_mem: Any) -> int:
-    """Give a memory budget in bytes; anything but a positive number is an error."""
-    if isinstance(max_mem, bool) or not isinstance(max_mem, int | float | np.number) or not max_mem > 0:
-        raise ValueError(f"max_mem={max_mem!r}: give a number of bytes, such as 2**29")
-    return int(max_mem)
+    """Give a memory budget in bytes; anything but a positive number, or a text that says one, is an error.
+
+    Examples
+    --------
+    >>> check_budget(2**20), check_budget("20MB")
+    (1048576, 20000000)
+    """
+    given = size_of("max_mem", max_mem) if isinstance(max_mem, str) else max_mem
+    if isinstance(given, bool) or not isinstance(given, int | float | np.number) or not given > 0:
+        raise ValueError(f"max_mem={max_mem!r}: give a number of bytes, such as 2**29, or a text as '500MB'")
+    return int(given)
 
 
 def iter_boxes(shape: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple[slice, ...]]:

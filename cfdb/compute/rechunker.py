@@ -44,7 +44,7 @@ class Rechunker:
         """Give the bytes of `calc_ideal_read_chunk_shape`."""
         return prod(self.calc_ideal_read_chunk_shape(target_chunk_shape)) * self._source.itemsize
 
-    def calc_source_read_chunk_shape(self, target_chunk_shape: Any, max_mem: int = 2**29) -> tuple[int, ...]:
+    def calc_source_read_chunk_shape(self, target_chunk_shape: Any, max_mem: int | str = 2**29) -> tuple[int, ...]:
         """Give the shape of the largest box that `rechunk` reads at a time."""
         lengths = block_lengths(self._source, target_chunk_shape)
         return plan_source(self._source, lengths, check_budget(max_mem)).read_shape
@@ -53,21 +53,21 @@ class Rechunker:
         """Count the chunks the array lies in."""
         return prod(each.size for each in self._source.breaks)
 
-    def calc_n_reads_rechunker(self, target_chunk_shape: Any, max_mem: int = 2**29) -> tuple[int, int]:
+    def calc_n_reads_rechunker(self, target_chunk_shape: Any, max_mem: int | str = 2**29) -> tuple[int, int]:
         """Count the chunks that `rechunk` decodes, each as often as that happens, and the blocks it gives."""
         lengths = block_lengths(self._source, target_chunk_shape)
         plan = plan_source(self._source, lengths, check_budget(max_mem))
         return plan.n_reads, plan.n_writes
 
-    def rechunk(self, target_chunk_shape: Any, max_mem: int = 2**29) -> Iterator[Block]:
+    def rechunk(self, target_chunk_shape: Any, max_mem: int | str = 2**29) -> Iterator[Block]:
         """Read the array in blocks, in the order of their cells.
 
         Parameters
         ----------
         target_chunk_shape : dict or tuple of int
             Shape of the blocks, as of ``iter_chunks``.
-        max_mem : int
-            Bytes of cells that may be held.
+        max_mem : int or str
+            Bytes of cells that may be held, or a text as ``'500MB'``.
 
         Yields
         ------
@@ -98,7 +98,7 @@ class DatasetRechunker:
         own = together(self._sources(), chunk_shape).shapes()
         return sum(each.calc_ideal_read_chunk_mem(own[name]) for name, each in self._rechunkers.items())
 
-    def calc_n_reads_rechunker(self, chunk_shape: Mapping[str, int], max_mem: int = 2**29) -> tuple[int, int]:
+    def calc_n_reads_rechunker(self, chunk_shape: Mapping[str, int], max_mem: int | str = 2**29) -> tuple[int, int]:
         """Add up the chunks that are decoded, and the blocks that are given."""
         own = together(self._sources(), chunk_shape).shapes()
         share = check_budget(max_mem) // len(own)
@@ -106,7 +106,7 @@ class DatasetRechunker:
         return sum(reads for reads, _ in counts), sum(writes for _, writes in counts)
 
     def rechunk(
-        self, chunk_shape: Mapping[str, int], max_mem: int = 2**29
+        self, chunk_shape: Mapping[str, int], max_mem: int | str = 2**29
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Read the variables in step: see ``ds.iter_chunks``."""
         sources = self._sources()

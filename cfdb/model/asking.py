@@ -32,7 +32,7 @@ class Asking(Part):
         iter_dim: Any = None,
         xy: str | None = None,
         *,
-        max_mem: int = 2**27,
+        max_mem: int | str = 2**27,
     ) -> Any:
         """Prepare an interpolation in space.
 
@@ -44,7 +44,7 @@ class Asking(Part):
         iter_dim : str or sequence of str, optional
             Dimensions to go along, one field at a time; those left over stay in the fields. All that are not space
             when left out.
-        max_mem : int
+        max_mem : int or str
             Bytes of values that are held at a time; at least one field is.
 
         Returns

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.compute.conditions import Conditions
+from cfdb.compute.rechunk import check_budget
 from cfdb.compute.reduce_blocks import positions_of
 from cfdb.compute.reduce_totals import read_boxes
 from cfdb.compute.source import Box, Source
@@ -64,7 +65,7 @@ class Finding(Part):
         le: Any = None,
         eq: Any = None,
         limit: int | None = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
     ) -> Matches:
         """Find the cells whose values lie within bounds; only chunks that may hold such are read.
 
@@ -74,7 +75,7 @@ class Finding(Part):
             As of `where_chunks`.
         limit : int, optional
             Stop when so many are found: the first ones in the order of the chunks.
-        max_mem : int
+        max_mem : int or str
             Bytes that the search and what is found may take.
 
         Returns
@@ -102,7 +103,7 @@ class Finding(Part):
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
             raise ValueError(f"limit={limit!r}: give the number of matches to stop at")
         conditions = self._conditions(array, {"gt": gt, "ge": ge, "lt": lt, "le": le, "eq": eq})
-        return _Search(self, conditions, limit, max_mem).run()
+        return _Search(self, conditions, limit, check_budget(max_mem)).run()
 
     def _conditions(self, array: tuple[Any, ...], given: dict[str, Any]) -> Conditions:
         if array:

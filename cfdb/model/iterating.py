@@ -38,7 +38,7 @@ class Iterating(Part):
     def iter_chunks(
         self,
         chunk_shape: Any = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         decoded: bool = True,
         include_data: Literal[True] = True,
         *,
@@ -50,7 +50,7 @@ class Iterating(Part):
     def iter_chunks(
         self,
         chunk_shape: Any = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         decoded: bool = True,
         *,
         include_data: Literal[False],
@@ -61,7 +61,7 @@ class Iterating(Part):
     def iter_chunks(
         self,
         chunk_shape: Any = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         decoded: bool = True,
         include_data: bool = True,
         *,
@@ -76,7 +76,7 @@ class Iterating(Part):
             Shape of the blocks: by dimension, where those not named are whole, or one length per dimension; -1 is a
             whole dimension. Blocks at the edges are smaller. None takes the stored chunks as far as they lie in this
             part, the next ones being read while the caller works on one.
-        max_mem : int
+        max_mem : int or str
             Bytes of cells that may be held, the block handed over and the one before it included; the less, the more
             often chunks are decoded (`rechunker` counts). At least two blocks and a stored chunk are held. Decoding
             takes a few MiB for each thread beside that. Without `chunk_shape` a few chunks are held, whatever is said.
@@ -114,7 +114,7 @@ class Iterating(Part):
         slice(3, 4, 1) (1, 3)
         """
         self._selected()
-        check_budget(max_mem)
+        budget = check_budget(max_mem)
         _check_prefetch(prefetch)
         if chunk_shape is None:
             return self._stored_chunks(decoded, include_data, prefetch, masked)
@@ -122,7 +122,7 @@ class Iterating(Part):
         lengths = block_lengths(source, chunk_shape)
         if not include_data:
             return iter_boxes(source.shape, lengths)
-        blocks: Iterator[Any] = read_blocks(source, plan_source(source, lengths, max_mem), prefetch=prefetch)
+        blocks: Iterator[Any] = read_blocks(source, plan_source(source, lengths, budget), prefetch=prefetch)
         return blocks
 
     def _stored_chunks(
@@ -217,7 +217,7 @@ class Iterating(Part):
             for place in np.ndindex(block.shape):
                 yield tuple(start + offset for start, offset in zip(starts, place, strict=True)), block[place]
 
-    def groupby(self, coord_names: Any, max_mem: int = 2**29) -> GroupBy:
+    def groupby(self, coord_names: Any, max_mem: int | str = 2**29) -> GroupBy:
         """Cut into groups along one or several dimensions.
 
         Parameters
@@ -226,8 +226,8 @@ class Iterating(Part):
             What is grouped: the name of a dimension (each of its positions is a group of its own), ``'time.month'`` and
             other components of dates, or the name of a variable along a dimension, by whose values is grouped. As a
             dict, names with the size of a group (int) or a period: ``{'time': 'M'}``, ``'7D'``, ``'season'`` ...
-        max_mem : int
-            Bytes that going through the groups may take.
+        max_mem : int or str
+            Bytes that going through the groups may take, or a text as ``'500MB'``.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class Iterating(Part):
         self,
         func: Callable[[Slices, Array], Any],
         chunk_shape: Any = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         n_workers: int | None = None,
         *,
         method: str | None = None,
@@ -275,7 +275,7 @@ class Iterating(Part):
             ``if __name__ == "__main__":``.
         chunk_shape : optional
             As of `iter_chunks`. Chunks that were never written are blocks as well: of fill.
-        max_mem : int
+        max_mem : int or str
             Bytes of cells that may be held by all processes together; fewer are started where it is little.
         n_workers : int, optional
             Number of processes; by default one for each processor. 0 calls the function in this process, block after

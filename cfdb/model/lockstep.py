@@ -23,7 +23,7 @@ class Lockstep(Listing):
         self,
         chunk_shape: Mapping[str, int] | None,
         data_vars: Names = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         include_data: bool = True,
         *,
         prefetch: bool = True,
@@ -37,7 +37,7 @@ class Lockstep(Listing):
         data_vars : iterable of str, optional
             The variables; by default all that hold data. One of them has all their dimensions; those with fewer give
             what they have there at every block.
-        max_mem : int
+        max_mem : int or str
             Bytes of cells that may be held by all of them together, as of a variable's `iter_chunks`.
         include_data : bool
             Whether values are read; without them only the slices are given.
@@ -71,7 +71,7 @@ class Lockstep(Listing):
         arrays = together(_sources(self._some(parts)), chunk_shape)
         return read_together(arrays, budget, prefetch=prefetch) if include_data else arrays.boxes()
 
-    def groupby(self, coord_names: Any, data_vars: Names = None, max_mem: int = 2**29) -> DatasetGroupBy:
+    def groupby(self, coord_names: Any, data_vars: Names = None, max_mem: int | str = 2**29) -> DatasetGroupBy:
         """Cut several variables into the same groups along one or several dimensions.
 
         Parameters
@@ -80,8 +80,8 @@ class Lockstep(Listing):
             As of a variable's `groupby`.
         data_vars : iterable of str, optional
             As of `iter_chunks`.
-        max_mem : int
-            Bytes that going through the groups may take.
+        max_mem : int or str
+            Bytes that going through the groups may take, or a text as ``'500MB'``.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Lockstep(Listing):
         func: Callable[[dict[str, slice], dict[str, Any]], Any],
         chunk_shape: Mapping[str, int] | None,
         data_vars: Names = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         n_workers: int | None = None,
         *,
         method: str | None = None,

@@ -11,7 +11,7 @@ from cfdb.model.doors import door
 class Moving:
     """A dataset, or a group of one, into which whole blocks of values can be written."""
 
-    def write(self, other: Any, mode: str = "upsert", *, max_mem: int = 2**29, progress: Any = None) -> Any:
+    def write(self, other: Any, mode: str = "upsert", *, max_mem: int | str = 2**29, progress: Any = None) -> Any:
         """Write values by label: where they go is said by the coordinates they come with.
 
         Labels that are not there yet are added where they belong: a coordinate keeps its direction, one that is not
@@ -28,8 +28,8 @@ class Moving:
             ``'upsert'`` replaces what is there at the same labels and adds the others. ``'append'`` takes new labels
             behind the last one only, along any dimension: others that exist must all exist. ``'error'`` adds as
             ``'upsert'`` does, and refuses to replace a cell that holds a value.
-        max_mem : int
-            Bytes to use; a chunk is held in any case.
+        max_mem : int or str
+            Bytes to use, or a text as ``'500MB'``; a chunk is held in any case.
         progress : bool or callable, optional
             True for a bar, or a function that is called with the blocks done and their number.
 
@@ -61,7 +61,7 @@ class Moving:
         """
         return door("write_dataset")(self, other, mode, max_mem, progress)
 
-    def defragment(self, dim: str, *, max_mem: int = 2**29, progress: Any = None) -> Any:
+    def defragment(self, dim: str, *, max_mem: int | str = 2**29, progress: Any = None) -> Any:
         """Rewrite what lies along a dimension so that neighbours share chunks again.
 
         Labels inserted between others lie in chunks of their own, and what is dropped leaves holes. After many of both
@@ -72,8 +72,8 @@ class Moving:
         ----------
         dim : str
             Name of the dimension.
-        max_mem : int
-            Bytes to use; a chunk is held in any case.
+        max_mem : int or str
+            Bytes to use, or a text as ``'500MB'``; a chunk is held in any case.
         progress : bool or callable, optional
             True for a bar, or a function that is called with the chunks done and their number.
 

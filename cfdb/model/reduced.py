@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cfdb.compute.rechunk import check_budget
 from cfdb.compute.reduce import Reduction
 from cfdb.errors import SelectionError, ShapeError
 from cfdb.model.labelled import LabelledArray
@@ -64,7 +65,7 @@ def reduce_part(
     *,
     weights: Any = None,
     keepdims: bool = False,
-    max_mem: int = 2**29,
+    max_mem: int | str = 2**29,
     out: Array | None = None,
     groups: Sequence[AxisGroups] = (),
 ) -> Any:
@@ -82,7 +83,7 @@ def reduce_part(
         As of `weights_of`.
     keepdims : bool
         Whether reduced dimensions stay, with length 1.
-    max_mem : int
+    max_mem : int or str
         Bytes it may take.
     out : ndarray, optional
         Where the result goes.
@@ -102,7 +103,7 @@ def reduce_part(
     axes = tuple(sorted({*axes_of(part, dim, axis), *grouped}))
     _check_cells(part, wish, axes, grouped)
     found = weights_of(part, weights, axes, positive=wish.operation in ("std", "var"))
-    task = Reduction(numeric_source(part, wish.skipna), axes, members, _checked(max_mem), wish.skipna)
+    task = Reduction(numeric_source(part, wish.skipna), axes, members, check_budget(max_mem), wish.skipna)
     values = reduce_numbers(part, task, replace(wish, weights=found))
     lead = values.shape[: values.ndim - len(task.shape)]
     left = [number for number in range(part.ndim) if number not in axes or number in grouped or keepdims]
@@ -117,12 +118,6 @@ def reduce_part(
     kept = [part.dims[number] for number in left if number not in axes]
     coords = {**_coordinates(part, kept), **{each.name: _labels(part, each) for each in groups}}
     return LabelledArray(part.name, ("quantile",) * len(lead) + dims, values, coords, _attributes(part, wish))
-
-
-def _checked(max_mem: int) -> int:
-    if isinstance(max_mem, bool) or not isinstance(max_mem, int | np.integer) or max_mem < 1:
-        raise ValueError(f"max_mem={max_mem!r}: give a number of bytes")
-    return int(max_mem)
 
 
 def _check_cells(part: Part, wish: Wish, axes: tuple[int, ...], grouped: tuple[int, ...]) -> None:

@@ -32,7 +32,7 @@ class Reducing(Finding):
 
     __slots__ = ()
 
-    def count(self, dim: Dims = None, *, keepdims: bool = False, max_mem: int = 2**29, axis: Axes = None) -> Any:
+    def count(self, dim: Dims = None, *, keepdims: bool = False, max_mem: int | str = 2**29, axis: Axes = None) -> Any:
         """Count the cells that are not missing.
 
         Parameters
@@ -41,8 +41,8 @@ class Reducing(Finding):
             Dimensions to count along; all by default.
         keepdims : bool
             Whether they stay, with length 1.
-        max_mem : int
-            Bytes it may take.
+        max_mem : int or str
+            Bytes it may take, or a text as ``'500MB'``.
         axis : int or sequence of int, optional
             As in NumPy.
         """
@@ -55,7 +55,7 @@ class Reducing(Finding):
         skipna: bool = True,
         weights: Any = None,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         dtype: Any = None,
         out: Array | None = None,
@@ -72,8 +72,8 @@ class Reducing(Finding):
             What each cell counts: along the reduced dimensions, or an array that names its own.
         keepdims : bool
             Whether reduced dimensions stay, with length 1.
-        max_mem : int
-            Bytes it may take.
+        max_mem : int or str
+            Bytes it may take, or a text as ``'500MB'``.
         axis : int or sequence of int, optional
             As in NumPy; the result is an array then.
         dtype : optional
@@ -104,7 +104,7 @@ class Reducing(Finding):
         skipna: bool = True,
         weights: Any = None,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         dtype: Any = None,
         out: Array | None = None,
@@ -137,7 +137,7 @@ class Reducing(Finding):
         *,
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -156,7 +156,7 @@ class Reducing(Finding):
         *,
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -177,7 +177,7 @@ class Reducing(Finding):
         weights: Any = None,
         ddof: float = 0,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         dtype: Any = None,
         out: Array | None = None,
@@ -194,7 +194,7 @@ class Reducing(Finding):
         weights: Any = None,
         ddof: float = 0,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         dtype: Any = None,
         out: Array | None = None,
@@ -216,7 +216,7 @@ class Reducing(Finding):
         dim: Dims = None,
         *,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -228,7 +228,7 @@ class Reducing(Finding):
         dim: Dims = None,
         *,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -241,7 +241,7 @@ class Reducing(Finding):
         *,
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -270,7 +270,7 @@ class Reducing(Finding):
         *,
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
         out: Array | None = None,
     ) -> Any:
@@ -278,7 +278,7 @@ class Reducing(Finding):
         return self._found_at("argmax", skipna, dim, axis, keepdims, max_mem, out)
 
     def _found_at(
-        self, operation: str, skipna: bool, dim: Any, axis: Any, keepdims: bool, max_mem: int, out: Array | None
+        self, operation: str, skipna: bool, dim: Any, axis: Any, keepdims: bool, max_mem: Any, out: Array | None
     ) -> Any:
         found = reduce_part(self, Wish(operation, skipna), dim, axis, keepdims=keepdims, max_mem=max_mem, out=out)
         if dim is None or isinstance(dim, str | int | np.integer):
@@ -301,7 +301,7 @@ class Reducing(Finding):
         method: str = "linear",
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
     ) -> Any:
         """Find quantiles; exact, also where the cells do not fit in memory: they are gone through several times then.
@@ -331,7 +331,7 @@ class Reducing(Finding):
         *,
         skipna: bool = True,
         keepdims: bool = False,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         axis: Axes = None,
     ) -> Any:
         """Find the median; parameters as of `quantile`."""

@@ -67,7 +67,7 @@ class Surveying(Listing):
         *,
         overwrite: bool = False,
         chunk_shape: Mapping[str, int] | None = None,
-        max_mem: int = 2**29,
+        max_mem: int | str = 2**29,
         progress: Any = None,
         **options: Any,
     ) -> Any:
@@ -86,8 +86,8 @@ class Surveying(Listing):
             Whether a file that exists is replaced.
         chunk_shape : mapping, optional
             Other chunk lengths of the data variables, by dimension; -1 is the whole dimension.
-        max_mem : int
-            Bytes to use; a chunk is held in any case.
+        max_mem : int or str
+            Bytes to use, or a text as ``'500MB'``; a chunk is held in any case.
         progress : bool or callable, optional
             True for a bar, or a function that is called with the chunks done and their number.
         **options

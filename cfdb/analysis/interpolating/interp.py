@@ -22,7 +22,7 @@ def interpolate(
     iter_dim: str | Sequence[str] | None = None,
     xy: str | None = None,
     *,
-    max_mem: int = 2**27,
+    max_mem: int | str = 2**27,
 ) -> "GridInterp | PointInterp":
     """Prepare the interpolation of a variable.
 
@@ -35,7 +35,7 @@ def interpolate(
         coordinates of stations.
     iter_dim : str or sequence of str, optional
         Dimensions to go through; those left over stay in the fields. All that are not space when left out.
-    max_mem : int
+    max_mem : int or str
         Bytes of source values that are held at a time; at least one field is.
 
     Raises

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cfdb.analysis.interpolating.targets import Target, same_system
+from cfdb.compute.rechunk import check_budget
 from cfdb.errors import CoordinateError, MemoryLimitError
 from cfdb.format.wording import count
 from cfdb.model.labelled import LabelledArray
@@ -237,7 +238,7 @@ class Interpolated:
         name: str | None = None,
         *,
         names: Mapping[str, str] | None = None,
-        max_mem: int = 2**27,
+        max_mem: int | str = 2**27,
         **options: Any,
     ) -> Any:
         """Write the fields into a dataset as a new variable, one after the other.
@@ -252,7 +253,7 @@ class Interpolated:
             Name of the variable; that of the source when left out.
         names : mapping of str to str, optional
             Other names for dimensions and coordinates, as in ``{'latitude': 'lat_coarse'}``.
-        max_mem : int
+        max_mem : int or str
             Bytes of fields that are held before they are written.
         **options
             As of ``ds.create.data_var.generic``: ``dtype``, ``chunk_shape``, ``attrs``, ``precision`` ...
@@ -268,7 +269,7 @@ class Interpolated:
         ValueError
             If the dataset has another reference system.
         """
-        coords = self._coordinates_for(ds)
+        budget, coords = check_budget(max_mem), self._coordinates_for(ds)
         renamed = {**{each: each for each in (*self.iter_dims, *self.dims, *coords)}, **(names or {})}
         present = ds.crs
         if present is not None and self.crs is not None and not same_system(present, self.crs):
@@ -278,7 +279,7 @@ class Interpolated:
             extra = _make_coordinates(ds, coords, renamed, made)
             variable = self._make_variable(ds, self.name if name is None else name, renamed, options, extra)
             made.append(variable.name)
-            self._write_fields(variable, max_mem)
+            self._write_fields(variable, budget)
             if present is None and self.crs is not None:
                 self._set_system(ds, renamed)
         except BaseException:

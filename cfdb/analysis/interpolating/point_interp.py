@@ -35,7 +35,7 @@ class PointInterp(SpatialInterp):
     [ 3. nan]
     """
 
-    def __init__(self, layout: Layout, max_mem: int, coordinates: tuple[str, str] | None = None) -> None:
+    def __init__(self, layout: Layout, max_mem: int | str, coordinates: tuple[str, str] | None = None) -> None:
         super().__init__(layout, max_mem)
         self._coordinates = coordinates
 

@@ -10,6 +10,7 @@ from cfdb.analysis.interpolating import levels
 from cfdb.analysis.interpolating.fields import FieldReader, Layout, alongside, check_numbers, index_of
 from cfdb.analysis.interpolating.interpolated import Index, Interpolated, Labels, Outcome, ReadField
 from cfdb.analysis.interpolating.targets import Target
+from cfdb.compute.rechunk import check_budget
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -19,11 +20,9 @@ Change = Callable[[Array], Array]
 class SpatialInterp:
     """What both kinds of interpolation share."""
 
-    def __init__(self, layout: Layout, max_mem: int) -> None:
-        if not isinstance(max_mem, int) or isinstance(max_mem, bool) or max_mem < 1:
-            raise ValueError(f"max_mem={max_mem!r}: give a number of bytes")
+    def __init__(self, layout: Layout, max_mem: int | str) -> None:
         self._layout = layout
-        self._max_mem = max_mem
+        self._max_mem = check_budget(max_mem)
 
     @property
     def iter_dim(self) -> str | tuple[str, ...] | None:

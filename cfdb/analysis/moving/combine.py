@@ -10,6 +10,7 @@ from cfdb.analysis.moving.assembling import Assembly
 from cfdb.analysis.moving.copying import new_file
 from cfdb.analysis.moving.incoming import Bundle
 from cfdb.analysis.moving.replica import Names
+from cfdb.compute.rechunk import check_budget
 from cfdb.format.names import group_owner
 from cfdb.model.dataset import Dataset
 from cfdb.model.doors import door
@@ -29,7 +30,7 @@ def combine(
     exclude_data_vars: Names = None,
     *,
     overwrite: bool = False,
-    max_mem: int = 2**29,
+    max_mem: int | str = 2**29,
     progress: Any = None,
 ) -> Dataset:
     """Combine datasets into a new file, by label.
@@ -57,8 +58,8 @@ def combine(
         Data variables to take, or to leave out.
     overwrite : bool
         Whether a file that exists is replaced.
-    max_mem : int
-        Bytes to use; a chunk is held in any case.
+    max_mem : int or str
+        Bytes to use, or a text as ``'500MB'``; a chunk is held in any case.
     progress : bool or callable, optional
         True for a bar, or a function that is called with the blocks done and their number.
 
@@ -92,6 +93,7 @@ def combine(
     ...     part.close()
     """
     check_overlap(overlap)
+    budget = check_budget(max_mem)
     with opened(datasets) as found:
         chosen: list[Reading] = [each.sel(sel) for each in found] if sel else found
         bundles = bundles_of(chosen, include_data_vars, exclude_data_vars)
@@ -112,7 +114,7 @@ def combine(
         ):
             structure = made.dataset._structure
             structure.set_dataset(replace(structure.dataset, crs=common.crs))
-            Assembly(overlap, recode=recode).run(made.dataset, bundles, max_mem, bar)
+            Assembly(overlap, recode=recode).run(made.dataset, bundles, budget, bar)
             for bundle in reversed(bundles):
                 add_attributes(made.dataset, bundle)
         return made.dataset

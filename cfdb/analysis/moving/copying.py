@@ -13,6 +13,7 @@ from typing import Any
 
 from cfdb.analysis.moving.blocks import Slices, blocks_of
 from cfdb.analysis.moving.replica import Replica, plan_replica
+from cfdb.compute.rechunk import check_budget
 from cfdb.errors import ShapeError
 from cfdb.model.dataset import Dataset
 from cfdb.model.doors import door
@@ -34,7 +35,7 @@ def copy_dataset(
 ) -> Dataset:
     """Copy a dataset, or a part of one: see `Dataset.copy`."""
     said = dict(options)
-    max_mem, chunk_shape = said.pop("max_mem", 2**29), said.pop("chunk_shape", None)
+    max_mem, chunk_shape = check_budget(said.pop("max_mem", 2**29)), said.pop("chunk_shape", None)
     compression, level = said.get("compression"), said.get("compression_level")
     plan = plan_replica(source, include, exclude, chunk_shape, compression, level)
     with new_file(file_path, [source], {**plan.options, **said}) as made:

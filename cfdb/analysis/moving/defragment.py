@@ -6,6 +6,7 @@ from typing import Any
 
 from cfdb.analysis.moving.blocks import Slices, blocks_of_selection
 from cfdb.analysis.moving.copying import cell_mover
+from cfdb.compute.rechunk import check_budget
 from cfdb.errors import VariableNotFoundError
 from cfdb.format.dimension import Slots
 from cfdb.format.wording import count
@@ -57,10 +58,11 @@ class _Axis:
         self.slots = slots
 
 
-def defragment(dataset: Dataset, dim: str, max_mem: int, progress: Any) -> Defragmentation:
+def defragment(dataset: Dataset, dim: str, max_mem: int | str, progress: Any) -> Defragmentation:
     """Rewrite the chunks along a dimension: see `Dataset.defragment`."""
     structure, labels = dataset._structure, dataset._labels
     structure.check_writable()
+    budget = check_budget(max_mem)
     found = structure.dimension(dim) if isinstance(dim, str) else None
     if found is None:
         raise VariableNotFoundError(unknown_name("dimension", dim, structure.dims))
@@ -86,7 +88,7 @@ def defragment(dataset: Dataset, dim: str, max_mem: int, progress: Any) -> Defra
             structure.guard(member)
             array = labels.array(member)
             old[member.id] = array.written_keys()
-            written[member.path] = rewrite(array, new, max_mem, advance)
+            written[member.path] = rewrite(array, new, budget, advance)
         structure.set_dimension(found, replace(found.record, slots=after))
         for member, _ in moved:
             deleted += len(old[member.id])

@@ -10,6 +10,7 @@ from cfdb.analysis.moving.assembling import Assembly
 from cfdb.analysis.moving.combine import Source, add_attributes
 from cfdb.analysis.moving.growing import Grown
 from cfdb.analysis.moving.incoming import Bundle
+from cfdb.compute.rechunk import check_budget
 from cfdb.errors import CoordinateError
 from cfdb.model.changing import Changing
 from cfdb.model.dataset import Dataset
@@ -23,7 +24,7 @@ def merge_into(
     allow_expansion: bool | Collection[str] = True,
     overlap: str = "last",
     *,
-    max_mem: int = 2**29,
+    max_mem: int | str = 2**29,
     progress: Any = None,
 ) -> Dataset:
     """Merge datasets into an existing one, by label.
@@ -43,8 +44,8 @@ def merge_into(
     overlap : {'last', 'first', 'error'}
         Which value a cell gets that has one already: missing ones never count. ``'error'`` refuses such cells;
         variables that lie along the same labels everywhere may be equal.
-    max_mem : int
-        Bytes to use; a chunk is held in any case.
+    max_mem : int or str
+        Bytes to use, or a text as ``'500MB'``; a chunk is held in any case.
     progress : bool or callable, optional
         True for a bar, or a function that is called with the blocks done and their number.
 
@@ -74,12 +75,13 @@ def merge_into(
     >>> part.close()
     """
     check_overlap(overlap)
+    budget = check_budget(max_mem)
     if isinstance(target_path, Dataset):
-        _merge(datasets, target_path, allow_expansion, overlap, max_mem, progress)
+        _merge(datasets, target_path, allow_expansion, overlap, budget, progress)
         return target_path
     target: Dataset = door("open_dataset")(target_path, "w")
     try:
-        _merge(datasets, target, allow_expansion, overlap, max_mem, progress)
+        _merge(datasets, target, allow_expansion, overlap, budget, progress)
     except BaseException:
         target._structure.close()
         raise

@@ -7,6 +7,7 @@ from cfdb.analysis.moving.agreeing import check_units
 from cfdb.analysis.moving.assembling import Assembly, WriteResult, check_types
 from cfdb.analysis.moving.growing import Grown
 from cfdb.analysis.moving.incoming import bundle_of
+from cfdb.compute.rechunk import check_budget
 from cfdb.errors import CoordinateError
 from cfdb.model.changing import Changing
 from cfdb.model.doors import door
@@ -14,19 +15,19 @@ from cfdb.model.doors import door
 MODES = ("upsert", "append", "error")
 
 
-def write_dataset(target: Changing, other: Any, mode: str, max_mem: int, progress: Any) -> WriteResult:
+def write_dataset(target: Changing, other: Any, mode: str, max_mem: int | str, progress: Any) -> WriteResult:
     """Write values by label: see `Dataset.write`."""
     target._structure.check_writable()
     if mode not in MODES:
         raise ValueError(f"mode={mode!r}: choose {', '.join(map(repr, MODES))}")
-    bundle = bundle_of(other)
+    budget, bundle = check_budget(max_mem), bundle_of(other)
     if bundle.source is not None and bundle.source._labels.structure.store is target._structure.store:
         raise ValueError("a dataset cannot be written into itself: copy it first")
     check_types(target, [bundle])
     check_units(target, bundle)
     assembly = Assembly("error" if mode == "error" else "replace", _only_behind if mode == "append" else _anywhere)
     with door("reporting")(progress, "write", unit=" blocks") as report:
-        return assembly.run(target, [bundle], max_mem, report)
+        return assembly.run(target, [bundle], budget, report)
 
 
 def _anywhere(grown: Sequence[Grown], target: Changing) -> None:

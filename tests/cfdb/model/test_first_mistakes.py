@@ -232,3 +232,43 @@ def test_a_name_the_package_lacks_is_answered_with_the_way(name: str, way: str) 
 def test_one_of_a_kind_is_written_in_the_singular(ds: Any) -> None:
     assert "1 match in 't': 1 chunk read" in repr(ds["t"].where(gt=4))
     assert str(ds.write({"one": ("y", [1.0])})).endswith("one 1 cell; created one")
+
+
+def merge_copy(ds: Any, **options: Any) -> None:
+    other = ds.copy(None)
+    try:
+        cfdb.merge_into([other], ds, **options)
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        lambda ds, size: list(ds["t"].iter_chunks({"x": 1}, max_mem=size)),
+        lambda ds, size: list(ds.iter_chunks({"x": 1}, "t", max_mem=size)),
+        lambda ds, size: list(ds["t"].groupby("time", max_mem=size)),
+        lambda ds, size: list(ds["t"].map(lambda where, block: block.sum(), {"x": 1}, max_mem=size, n_workers=0)),
+        lambda ds, size: list(ds["t"].rechunker().rechunk((1, 3), max_mem=size)),
+        lambda ds, size: ds["t"].mean("x", max_mem=size),
+        lambda ds, size: ds["t"].quantile(0.5, max_mem=size),
+        lambda ds, size: ds["t"].where(gt=1, max_mem=size),
+        lambda ds, size: ds["g"].interp(max_mem=size).to_grid(1.0).write(ds, "h", max_mem=size),
+        lambda ds, size: ds["g"].interp().to_grid(1.0).write(ds, "h", max_mem=size),
+        lambda ds, size: ds.write({"t": (("time", "x"), np.ones((2, 3)))}, max_mem=size),
+        lambda ds, size: ds.defragment("time", max_mem=size),
+        lambda ds, size: ds.copy(None, max_mem=size).close(),
+        lambda ds, size: cfdb.combine([ds], None, max_mem=size).close(),
+        lambda ds, size: merge_copy(ds, max_mem=size),
+    ],
+)
+def test_memory_may_be_given_as_text(ds: Any, job: Any) -> None:
+    ds.create.coord.generic("lat", data=[0.0, 1.0, 2.0], axis="y")
+    ds.create.coord.generic("lon", data=[0.0, 1.0, 2.0], axis="x")
+    ds["g"] = (("lat", "lon"), np.arange(9.0).reshape(3, 3))
+    before = ds.var_names
+    for wrong in ("20 cows", "0MB", -1):
+        with pytest.raises(ValueError, match=f"max_mem='?{wrong}.*as '500"):
+            job(ds, wrong)
+    assert ds.var_names == before
+    job(ds, "20MB")

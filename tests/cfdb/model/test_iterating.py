@@ -92,7 +92,7 @@ def test_a_wrong_shape_is_refused_before_anything_is_read(
 def test_an_unknown_dimension_is_a_key_error_and_a_bad_budget_a_value_error(ds: Dataset) -> None:
     with pytest.raises(KeyError):
         ds["t"].iter_chunks({"level": 2})
-    for max_mem in (0, -1, True, "1GB"):
+    for max_mem in (0, -1, True, "much"):
         with pytest.raises(ValueError, match="max_mem="):
             ds["t"].iter_chunks({"time": 1}, max_mem=max_mem)  # type: ignore[arg-type]
 
