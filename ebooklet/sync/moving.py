@@ -84,9 +84,11 @@ def move(
         return pending
     if base.uuid != current.uuid:
         raise UUIDMismatchError(f"{current.place} is another database now: {current.uuid}, it was {base.uuid}")
+    if on_conflict == "ours":  # asks nothing of the old version, which may have expired
+        return pending
     with current.damage():
         found = compare(pending, base, current)
-    if not found or on_conflict == "ours":
+    if not found:
         return pending
     if on_conflict == "raise" or pending.replace:
         raise ConflictError(

@@ -53,7 +53,8 @@ def why_gone(store: ObjectStore, key: str, uuid: UUID, version: bytes, etag: str
     if kept:
         return RemoteIntegrityError(gone)
     return VersionExpiredError(
-        f"the version {version.hex()[:8]} of {place} is not kept any more: {gone}. refresh() moves on to the newest one"
+        f"the version {version.hex()[:8]} of {place} is not kept any more: {gone}. refresh() moves on to the newest "
+        "one; where changes are pending, pull(on_conflict='ours') puts them on top of it, whatever others changed"
     )
 
 

@@ -13,6 +13,7 @@ from ebooklet import EBooklet
 from ebooklet.errors import (
     ConflictError,
     EBookletError,
+    PushError,
     ReadOnlyError,
     RemoteMissingError,
     VersionExpiredError,
@@ -396,6 +397,25 @@ def test_a_number_without_a_unit_deletes_nothing(opened: Open, number: Any) -> N
     with pytest.raises(ValueError, match=f"min_age={number}.*'{number}d'"):
         ebooklet.fsck(db.connection, delete_orphans=True, min_age=number, alone=True)
     assert len(db.log()) == 3
+
+
+def test_changes_that_waited_until_their_version_had_expired_can_still_be_pushed(opened: Open) -> None:
+    with opened("owner", "c", value_serializer="str") as owner:
+        owner.update({f"{number:06}": "old" for number in range(30_000)})
+        owner.push()
+        waiting = opened("waiting", "w")
+        waiting["000005"] = "mine"
+        owner.update({f"{number:06}": "new" for number in range(10, 30_000)})
+        owner.push()
+        owner.compact()
+        owner.expire(keep=1)
+        assert owner.collect(grace=0, alone=True)
+    with pytest.raises((VersionExpiredError, PushError), match=r"pull\(on_conflict='ours'\)"):
+        waiting.push()
+    assert waiting.pull(on_conflict="ours")
+    assert waiting.push()
+    reader = opened("reader")
+    assert [reader["000005"], reader["000010"]] == ["mine", "new"]
 
 
 def test_a_reader_of_an_expired_version_is_told_so_and_moves_on(opened: Open) -> None:
