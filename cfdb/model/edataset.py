@@ -158,8 +158,13 @@ class EDataset(SharedDataset, RemoteVersions):
         self._reload()
         return result
 
-    def pull(self) -> bool:
+    def pull(self, on_conflict: str = "raise") -> bool:
         """Move to the newest version of the remote, own changes on top; tell whether there was a newer one.
+
+        Parameters
+        ----------
+        on_conflict : {'raise', 'ours', 'theirs'}
+            When another commit changed the same chunks or the structure they rely on: as for `push`.
 
         Raises
         ------
@@ -169,7 +174,7 @@ class EDataset(SharedDataset, RemoteVersions):
         with self._structure.lock:
             if self._store.writable:
                 self.sync()
-            moved = self._store.pull(self._structure.describe)
+            moved = self._store.pull(self._structure.describe, on_conflict)
             if moved:
                 self._structure.reload()
                 self._settle()

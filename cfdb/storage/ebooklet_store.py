@@ -197,10 +197,10 @@ class EBookletStore:
         with translated(), _named(readable):
             return self.db.push(**options)
 
-    def pull(self, readable: Callable[[str], str]) -> bool:
+    def pull(self, readable: Callable[[str], str], on_conflict: Any = "raise") -> bool:
         """Move to the newest version, own changes on top; tell whether there was a newer one."""
         with translated(), _named(readable):
-            return self.db.pull()
+            return self.db.pull(on_conflict)
 
     def fork(self) -> Any:
         """Give a record with which workers write."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cfdb
+from ebooklet import ConflictError
 
 
 @pytest.fixture
@@ -68,3 +69,19 @@ def test_a_compaction_with_an_impossible_size_is_refused(size: object, tmp_path:
         for method in (ds.plan_compaction, ds.compact):
             with pytest.raises((TypeError, ValueError), match=f"^group_bytes={size!r}"):
                 method(group_bytes=size)  # type: ignore[arg-type]
+
+
+def test_own_changes_are_put_on_top_of_those_of_others_or_given_up(remote: str) -> None:
+    for choice, value in [("ours", 7.0), ("theirs", 9.0)]:
+        with cfdb.open_edataset(remote, None, "w", cache=None, push_on_close=False) as mine:
+            mine["t"][0, 0] = 7.0
+            with cfdb.open_edataset(remote, None, "w", cache=None, push_on_close=False) as other:
+                other["t"][0] = [9.0, *range(1, 10)] if choice == "ours" else [9.0, *range(2, 11)]
+                assert other.push()
+            with pytest.raises(ConflictError):
+                mine.pull()
+            assert mine.pull(on_conflict=choice)
+            assert mine["t"].values[0, 0] == value
+            mine.push()
+        with cfdb.open_edataset(remote, cache=None) as reader:
+            assert reader["t"].values[0, 0] == value
