@@ -30,7 +30,7 @@ class BatchResult:
     what : str
         What was done: ``'set'`` or ``'deleted'``.
     total, successful : int
-        Items, and how many of them did not fail.
+        Items, and how many of them did not fail; of deleted ones those that were there.
     errors : dict
         What failed: exceptions by key.
     failed_indices : tuple of int
@@ -192,7 +192,8 @@ def delete_together(
         shown = ", ".join(map(repr, missing[:SHOWN])) + (f" and {len(missing) - SHOWN} more" * (len(missing) > SHOWN))
         raise KeyError(f"there is no {shown}: nothing was deleted; missing_ok=True passes over them")
     delete([key for key, is_there in zip(wanted, there, strict=True) if is_there])
-    return BatchResult("deleted", len(wanted), len(wanted), {}, (), 0, time.monotonic() - started)
+    count = len(wanted) - len(missing)
+    return BatchResult("deleted", count, count, {}, (), 0, time.monotonic() - started)
 
 
 def collected(keys: Iterable[Any]) -> Iterator[str]:

@@ -221,7 +221,7 @@ class Edits:
             self._follow(result.version)
             self._mark_pushed(dict_of_versions(result))
             self._drop(result.removed, lambda row: row.deleted)
-            committed = result.version.snapshot.time
+            committed = max(result.version.snapshot.time, result.until)
             self._drop(result.dropped, lambda row: is_pending(row) and row.timestamp <= committed)
             self.forget_metadata(result.metadata)
             self.forget_metadata(result.dropped_metadata)

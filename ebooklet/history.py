@@ -52,6 +52,19 @@ class Version:
         return f"{self.id[:ID_DIGITS]} {self.time:%Y-%m-%d %H:%M:%S}{names}{said}"
 
 
+class Tags(dict[str, Version]):
+    """Versions that have names, by name; prints as a table."""
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no version has a tag"
+        rows = [
+            (name, one.id[:ID_DIGITS], f"{one.time:%Y-%m-%d %H:%M:%S}", _short(one.message))
+            for name, one in self.items()
+        ]
+        return "\n".join(_table(("tag", "id", "time (UTC)", "message"), rows))
+
+
 class Log(Sequence[Version]):
     """Versions of a remote, the newest first; prints as a table.
 
@@ -142,7 +155,7 @@ class Log(Sequence[Version]):
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    numbers = {head.index("keys"), head.index("size")}
+    numbers = {number for number, name in enumerate(head) if name in ("keys", "size")}
     return [
         "  ".join(
             cell.rjust(width) if number in numbers else cell.ljust(width)

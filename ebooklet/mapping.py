@@ -354,6 +354,8 @@ class EBooklet(ForkableFile, MutableMapping[str, Any]):
         try:
             return Write(_storable(key), self._encode(key, value))
         except Exception as error:
+            if type(error) in (TypeError, ValueError, OverflowError):
+                raise type(error)(f"the value of {key!r} cannot be written to {self.name}: {error}") from error
             error.add_note(f"at key {key!r} of {self.name}")
             raise
 

@@ -140,6 +140,7 @@ class Publisher:
             n_requests=store.counts.total - before,
             seconds=time.monotonic() - started,
             version=result.version.snapshot.id.hex(),
+            n_dropped=len(result.dropped) + (result.dropped_metadata is not None),
         )
 
     def _pushed(self, options: PushOptions) -> Pushed:

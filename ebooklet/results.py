@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ebooklet.plan.compact import CompactPlan
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class PushResult:
         How long it took.
     version : str
         Id of the current version.
+    n_dropped : int
+        Own changes that were given up for those of others (``on_conflict='theirs'``).
+    said : str
+        What was done, where no changes were pushed.
     """
 
     updated: bool
@@ -36,16 +40,19 @@ class PushResult:
     n_requests: int = 0
     seconds: float = 0.0
     version: str = ""
+    n_dropped: int = 0
+    said: str = ""
 
     def __bool__(self) -> bool:
         return self.updated and not self.failures
 
     def __str__(self) -> str:
+        dropped = f"{counted(self.n_dropped, 'own change')} given up for those of others" if self.n_dropped else ""
         if not self.updated:
-            return "nothing to push"
-        return (
-            f"pushed {self.n_keys} keys: {self.n_objects} objects, {byte_size(self.nbytes)}, {self.n_requests} requests"
-        )
+            return self.said or (f"nothing left to push: {dropped}" if dropped else "nothing to push")
+        sent = f"{counted(self.n_objects, 'object')}, {byte_size(self.nbytes)}, {counted(self.n_requests, 'request')}"
+        text = f"{self.said or 'pushed ' + counted(self.n_keys, 'key')}: {sent}"
+        return f"{text}; {dropped}" if dropped else text
 
 
 @dataclass(frozen=True, slots=True)

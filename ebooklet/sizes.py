@@ -98,6 +98,17 @@ def parse_duration(duration: float | str) -> float:
     return seconds
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something.
+
+    Examples
+    --------
+    >>> counted(1, "key"), counted(0, "key"), counted(2000, "version")
+    ('1 key', '0 keys', '2,000 versions')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def parse_age(age: int | str | timedelta, name: str, instead: str = "") -> timedelta:
     """How old things are to be: a text such as ``'30d'``, a timedelta, or 0.
 

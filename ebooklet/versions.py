@@ -9,7 +9,7 @@ from ebooklet.difference import Difference, differing_rows, key_differences, wit
 from ebooklet.edits import Edits
 from ebooklet.errors import OfflineError, RemoteMissingError
 from ebooklet.format.table import Row
-from ebooklet.history import Log, Version
+from ebooklet.history import Log, Tags, Version
 from ebooklet.plan.history import Spec
 from ebooklet.publishing import Publisher
 from ebooklet.results import PushResult
@@ -110,7 +110,7 @@ class Versions:
         current = self.newest()
         return Log(current.place, listed_versions(current), current.root.tags, limit)
 
-    def tags(self) -> dict[str, Version]:
+    def tags(self) -> Tags:
         """Return the versions that have names."""
         current = self.newest()
         found: dict[str, Version] = {}
@@ -118,7 +118,7 @@ class Versions:
             found.update(dict.fromkeys(version.tags, version))
             if len(found) == len(current.root.tags):
                 break
-        return {name: found[name] for name in sorted(found)}
+        return Tags((name, found[name]) for name in sorted(found))
 
     def tag(self, name: str, wanted: Wanted | None) -> None:
         """Name a version."""
@@ -174,10 +174,18 @@ class Versions:
         current = self.newest()
         spec = wanted.id if isinstance(wanted, Version) else wanted
         old = self.at(spec, current)
-        said = message or f"rolled back to {_said(old, spec)}"
+        done = f"rolled back to {_said(old, spec)}"
+        if _equal(old, current):
+            return PushResult(
+                updated=False,
+                n_requests=store.counts.total - before,
+                seconds=time.monotonic() - started,
+                version=current.snapshot.id.hex(),
+                said=f"nothing to roll back: the newest version has the content of {_said(old, spec)}",
+            )
         now = time.time_ns() // 1000
         pinned = spec if spec in current.root.tags else old.snapshot.id.hex()
-        result = restore_version(current, pinned, now, message=said, single_writer=self._alone)
+        result = restore_version(current, pinned, now, message=message or done, single_writer=self._alone)
         self._publisher.rest_on(result.version)
         return PushResult(
             updated=bool(result),
@@ -186,6 +194,7 @@ class Versions:
             n_requests=store.counts.total - before,
             seconds=time.monotonic() - started,
             version=result.version.snapshot.id.hex(),
+            said=done,
         )
 
     def expire(self, older_than: Age | None, keep: int | None, dry_run: bool) -> ExpireResult:
@@ -229,6 +238,12 @@ def _versions(plan: Expiry) -> tuple[Version, ...]:
     everything = sorted((*plan.gone, *plan.stay), key=lambda entry: entry.time, reverse=True)
     gone = {entry.id.hex() for entry in plan.gone}
     return tuple(version for version in Log("", map(Listed, everything), {}) if version.id in gone)
+
+
+def _equal(old: RemoteVersion, new: RemoteVersion) -> bool:
+    """Whether two versions have the same content; values that only moved are the same."""
+    sides = [(one.snapshot.metadata, one.root.kind, one.root.serializer) for one in (old, new)]
+    return sides[0] == sides[1] and next(differing_rows(old, new), None) is None
 
 
 def _said(version: RemoteVersion, spec: Spec) -> str:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Literal, TypeVar, cast
 
 from ebooklet.errors import StoreError
+from ebooklet.sizes import byte_size, counted
 from ebooklet.stores.dialect import Dialect
 from ebooklet.stores.protocol import OVERWRITE, Body, Object, ObjectMeta, ObjectStore, Overwrite, PutMode, nbytes_of
 
@@ -136,6 +137,11 @@ class Counts:
     def total(self) -> int:
         """Number of requests."""
         return self.requests.total()
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{count} {verb}" for verb, count in sorted(self.requests.items()))
+        moved = f"{byte_size(self.sent)} sent, {byte_size(self.received)} received"
+        return f"{counted(self.total, 'request')}{f' ({kinds})' if kinds else ''}, {moved}"
 
 
 class CountingStore(StoreWrapper):

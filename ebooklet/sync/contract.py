@@ -149,6 +149,8 @@ class PushResult:
         Commits tried; more than one if races were lost.
     merged : tuple of bytes
         Ids of the results of workers that it published.
+    until : int
+        Where no version was made: when the newest change was made that was given up, in microseconds since the epoch.
     """
 
     version: RemoteVersion
@@ -164,6 +166,7 @@ class PushResult:
     attempts: int = 0
     dropped_metadata: bytes | None = None
     merged: tuple[bytes, ...] = ()
+    until: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.commit)

@@ -167,6 +167,7 @@ class Pushing:
 
     def _commit(self, plan: PushPlan, reusable: Reusable) -> PushResult:
         acks = Acks(self.source, reusable.acks)
+        until = max((row.timestamp for row in self.pending.rows), default=0)
         change = self._change(plan, reusable)
         names = [upload.name for upload in change.uploads[len(reusable.uploads) :]]
         waiting = list(zip(names, plan.layouts, strict=True))
@@ -177,6 +178,8 @@ class Pushing:
                 if isinstance(outcome, Committed):
                     return self._result(change, outcome.version, attempt + 1)
                 change = self.moved(outcome.version, change)
+                if self.pending.nothing and self.options.tag is None:
+                    return self._given_up(outcome.version, attempt + 1, until)
                 waiting = []
                 pause_after_race(attempt)
         except BaseException:
@@ -287,6 +290,19 @@ class Pushing:
                 current.snapshot.summary,
                 yielding=bool(self.pending.dropped),
             ),
+        )
+
+    def _given_up(self, version: RemoteVersion, attempts: int, until: int) -> PushResult:
+        """What there is to say when others had changed everything that was to be pushed."""
+        return PushResult(
+            version,
+            dropped=self.pending.dropped,
+            objects=self.objects,
+            nbytes=self.nbytes,
+            attempts=attempts,
+            dropped_metadata=self.pending.dropped_metadata,
+            merged=self.options.uploaded.ids,
+            until=until,
         )
 
     def _result(self, change: Change, version: RemoteVersion, attempts: int) -> PushResult:

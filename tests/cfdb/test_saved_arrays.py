@@ -234,3 +234,9 @@ def test_what_exists_is_replaced_only_when_told_and_errors_leave_nothing(conn: S
     cfdb.from_dict({"b": [2]}, conn, overwrite=True).close()
     with cfdb.open_edataset(conn, cache=None) as ds:
         assert list(ds) == ["b"]
+
+
+@pytest.mark.parametrize("wrong", [None, [1, None], {1}, [[1], [2, 3]], ("x", None)], ids=repr)
+def test_a_value_that_is_no_array_is_named_by_its_path(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^model/run/wind: .* cannot be stored: "):
+        cfdb.from_dict({"rain": [1.0], "model": {"run": {"wind": wrong}}})

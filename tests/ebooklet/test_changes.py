@@ -196,6 +196,27 @@ def test_theirs_gives_up_what_they_touched(by_pull: bool, conn: StoreConnection,
     assert remote(conn) == {"a": "yours", "b": "yours", "c": 3, "x": "mine"}
 
 
+def test_theirs_with_nothing_left_makes_no_version(conn: StoreConnection, tmp_path: Path) -> None:
+    with writer(conn, tmp_path) as mine:
+        with ebooklet.open(conn, tmp_path / "yours", "w") as yours:
+            yours["a"] = "yours"
+            yours.push()
+            newest = yours.version
+        mine["a"] = "mine"  # later than theirs
+        mine.set_metadata({"who": "me"})
+        mine.changes().discard()
+        mine["a"] = "mine"
+        result = mine.push(on_conflict="theirs")
+        assert not result
+        assert str(result) == "nothing left to push: 1 own change given up for those of others"
+        assert (mine["a"], mine.version) == ("yours", newest)
+        assert not mine.changes()
+        assert str(mine.push()) == "nothing to push"
+        mine["a"] = "mine now"
+        assert str(mine.push()).startswith("pushed 1 key: 1 object, ") or mine.version != newest
+    assert remote(conn)["a"] == "mine now"
+
+
 def test_disjoint_changes_are_joined(conn: StoreConnection, tmp_path: Path) -> None:
     with writer(conn, tmp_path) as mine, ebooklet.open(conn, tmp_path / "yours", "w") as yours:
         mine["a"] = "mine"

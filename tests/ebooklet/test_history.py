@@ -1,6 +1,7 @@
 """Versions as a user of a synced file meets them: listed, named, opened, compared, brought back, forgotten."""
 
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -325,6 +326,29 @@ def test_rolling_back_is_a_version_of_its_own(opened: Open) -> None:
     db["a"] = "3"
     assert db.push()
     assert opened(None)["a"] == "3"
+
+
+def test_rolling_back_to_what_is_there_makes_no_version(opened: Open) -> None:
+    db = three(opened)
+    assert str(db.rollback(to="first")).startswith("rolled back to 'first' (")
+    versions = len(db.log())
+    again = db.rollback(to="first")
+    assert not again
+    assert str(again).startswith("nothing to roll back: the newest version has the content of 'first'")
+    assert (len(db.log()), again.version) == (versions, db.version)
+    db.set_metadata({"who": "me"})
+    db.push()
+    assert db.rollback(to=1), "metadata are content"
+
+
+def test_tags_print_as_a_table(opened: Open) -> None:
+    db = three(opened)
+    lines = str(db.tags()).splitlines()
+    assert lines[0].split() == ["tag", "id", "time", "(UTC)", "message"]
+    assert lines[1].split()[:2] == ["first", db.log()[2].id[:8]]
+    db.delete_tag("first")
+    assert str(db.tags()) == "no version has a tag"
+    assert re.match(r"\d+ requests \(.*\d+ get.*\), .* sent, .* received$", str(db.stats))
 
 
 def test_rolling_back_is_refused_while_changes_are_pending(opened: Open) -> None:

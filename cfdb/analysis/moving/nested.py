@@ -1,10 +1,12 @@
 """How do nested dicts of arrays become a dataset with groups, and the other way round?"""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from cfdb.errors import DataTypeError
 from cfdb.model.changing import Changing
 from cfdb.model.reading import Reading
 
@@ -42,7 +44,7 @@ def _level(nested: dict[str, Any], groups: list[str]) -> dict[str, Any]:
     return nested
 
 
-def fill_nested(target: Changing, nested: Mapping[str, Any]) -> None:
+def fill_nested(target: Changing, nested: Mapping[str, Any], path: str = "") -> None:
     """Write arrays by name into a dataset or group; dicts become groups.
 
     Parameters
@@ -51,6 +53,8 @@ def fill_nested(target: Changing, nested: Mapping[str, Any]) -> None:
         Where they go.
     nested : mapping
         Arrays or numbers, or ``(dims, array)``, ``(dims, array, attrs)``; dicts of these are groups.
+    path : str
+        Of the group in the dict as a whole, with a slash at the end, for messages.
     """
     if not isinstance(nested, Mapping):
         raise TypeError(f"a dict of arrays is wanted, not a {type(nested).__name__}")
@@ -60,15 +64,26 @@ def fill_nested(target: Changing, nested: Mapping[str, Any]) -> None:
             target.attrs.update(value)
         elif isinstance(value, Mapping):
             target.create.group(name)
-            fill_nested(target[name], value)
-        elif hasattr(value, "dims") or is_described(value):
-            target[name] = value
+            fill_nested(target[name], value, f"{path}{name}/")
         else:
-            array = np.asanyarray(value)
-            dims = default_dims(name, array.ndim)
-            for dim, size in zip(dims, array.shape, strict=True):
-                target.create.dimension(dim, size)  # its own, whatever is called so in groups around
-            target[name] = (dims, array)
+            try:
+                _write(target, name, value)
+            except (DataTypeError, ValueError) as error:
+                if type(error) not in (DataTypeError, ValueError):
+                    raise
+                shown = reprlib.repr(value)
+                raise type(error)(f"{path}{name}: {shown} cannot be stored: {error}") from error
+
+
+def _write(target: Changing, name: str, value: Any) -> None:
+    if hasattr(value, "dims") or is_described(value):
+        target[name] = value
+        return
+    array = np.asanyarray(value)
+    dims = default_dims(name, array.ndim)
+    for dim, size in zip(dims, array.shape, strict=True):
+        target.create.dimension(dim, size)  # its own, whatever is called so in groups around
+    target[name] = (dims, array)
 
 
 def default_dims(name: str, ndim: int) -> tuple[str, ...]:

@@ -121,6 +121,20 @@ def test_readers_never_see_half_a_push() -> None:
     assert len(seen) > 1
 
 
+def test_giving_up_everything_makes_no_version() -> None:
+    store, one, other = two_clients()
+    one["mine"] = b"one"
+    other["mine"] = b"other"
+    newest = one.push().version.snapshot.id
+    result = other.push(on_conflict="theirs")
+    assert not result
+    assert result.dropped == ("mine",)
+    assert result.version.snapshot.id == newest == open_version(store, KEY).snapshot.id
+    assert other.pending() == []
+    other["mine"] = b"again"
+    assert other.push()
+
+
 def test_equal_keys_conflict_and_are_named() -> None:
     store, one, other = two_clients()
     one["abcdefgh/0.1"] = b"one"
