@@ -321,7 +321,7 @@ def _twice(file: h5netcdf.File) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [(_compound, "compound"), (_sequence, "varying length"), (_twice, "twice")],
-    ids=lambda p: str(p),
+    ids=["compound", "sequence", "twice"],
 )
 def test_what_cannot_be_kept_is_refused_by_name_before_anything_is_written(
     make: Make, reason: str, tmp_path: Path
