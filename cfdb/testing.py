@@ -7,6 +7,7 @@ and checks no signature. All servers of one process share moto's state; each mak
 import http.client
 import logging
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -205,12 +206,13 @@ def s3_server(bucket: str | None = None, *, latency: float = 0.0, faults: Any = 
         server.create_bucket(server.bucket)
         yield server
     finally:
-        between.stop()
-        server._remove_bucket()
-        moto.stop()
-        moto._server.server_close()
-        _hang_up(sockets)
-        requests.setLevel(level)
+        if not sys.is_finalizing():  # a block left open until then ends with the process
+            between.stop()
+            server._remove_bucket()
+            moto.stop()
+            moto._server.server_close()
+            _hang_up(sockets)
+            requests.setLevel(level)
 
 
 def _watch_sockets(server: Any) -> dict[socket.socket, threading.Thread]:

@@ -1,6 +1,9 @@
 import logging
+import subprocess
+import sys
 import threading
 import urllib.request
+from textwrap import dedent
 
 import pytest
 
@@ -56,3 +59,16 @@ def test_nothing_is_left_behind_also_after_an_error(capfd: pytest.CaptureFixture
     with s3_server() as other, pytest.raises(BucketMissingError):
         other.connection("x", bucket="left-behind").store().get("x")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_left_open_until_the_end_of_the_process_prints_nothing() -> None:
+    script = """
+        import cfdb
+        from cfdb.testing import s3_server
+        block = s3_server()
+        ds = cfdb.open_edataset(block.__enter__().connection("x.cfdb"), cache=None, flag="n")
+        ds["a"] = ("x", [1.0])
+        ds.push()
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
