@@ -17,7 +17,7 @@ from ebooklet.fetched import Fetched
 from ebooklet.format.table import Row
 from ebooklet.loading import Loader, Progress
 from ebooklet.pace import Pace, RateLimit
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 from ebooklet.unpublished import Version
 
 STEP_KEYS = 1 << 16  # values whose requests are planned together
@@ -59,7 +59,8 @@ class Loaded:
 
     def __str__(self) -> str:
         failed = f"; {len(self.failures)} failed" if self.failures else ""
-        return f"{len(self.fetched)} values in {self.n_requests} requests, {byte_size(self.nbytes)}{failed}"
+        fetched, requests = counted(len(self.fetched), "value"), counted(self.n_requests, "request")
+        return f"{fetched} in {requests}, {byte_size(self.nbytes)}{failed}"
 
 
 @dataclass(frozen=True, slots=True)

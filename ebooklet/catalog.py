@@ -17,6 +17,7 @@ from ebooklet.history import Log
 from ebooklet.opening import open_ebooklet, open_rcg
 from ebooklet.query import Condition, as_condition, fields_of
 from ebooklet.results import PushResult
+from ebooklet.sizes import counted
 from ebooklet.territory import same_bucket, territory_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class RefreshResult:
         return not self.failures
 
     def __str__(self) -> str:
-        lines = [f"{len(self.updated)} entries are newer now, {self.n_requests} requests"]
+        lines = [f"{counted(len(self.updated), 'entry', 'entries')} newer now, {counted(self.n_requests, 'request')}"]
         return "\n".join([*lines, *(f"  {key}: {error}" for key, error in self.failures.items())])
 
 

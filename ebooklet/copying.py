@@ -6,7 +6,7 @@ from typing import Any
 
 from ebooklet.connection import Connection, as_connection
 from ebooklet.progress import Progress, reporting
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.copy import CopyOptions, copy_database
 from ebooklet.sync.version import RemoteVersion, open_version
@@ -62,8 +62,8 @@ class CopyResult:
         ways = [(by_server, "by the server"), (self.n_streamed, "through this process"), (self.n_reused, "before")]
         how = ", ".join(f"{number} {way}" for number, way in ways if number) or "none"
         return (
-            f"copied to {self.uri}: {self.n_objects} objects ({how}), {byte_size(self.nbytes)}, "
-            f"{self.n_requests} requests; uuid {self.uuid}"
+            f"copied to {self.uri}: {counted(self.n_objects, 'object')} ({how}), {byte_size(self.nbytes)}, "
+            f"{counted(self.n_requests, 'request')}; uuid {self.uuid}"
         )
 
 
@@ -111,7 +111,7 @@ def copy_remote(
     ...     db["key"] = b"value"
     ...     pushed = db.push()
     >>> print(ebooklet.copy_remote(f"file://{folder}/a/x.blt", f"file://{folder}/b/y.blt"))
-    copied to file:///.../b/y.blt: 1 objects (1 by the server), 135 B, ... requests; uuid ...
+    copied to file:///.../b/y.blt: 1 object (1 by the server), 135 B, ... requests; uuid ...
     """
     place = as_connection(source)
     store = CountingStore(place.store())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ebooklet.format.table import Row, is_pending
 from ebooklet.local.working_copy import WorkingCopy
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 
 KEPT_SHARE = 0.75  # of the limit, after an eviction
 
@@ -34,7 +34,7 @@ class Evicted:
     freed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.n_keys:,} values dropped, {byte_size(self.freed)} freed"
+        return f"{counted(self.n_keys, 'value')} dropped, {byte_size(self.freed)} freed"
 
 
 def touch(local: WorkingCopy, used: Mapping[str, int]) -> None:

@@ -16,7 +16,7 @@ from ebooklet.errors import ForkError, OverlapError
 from ebooklet.format.snapshot import SnapshotRef
 from ebooklet.format.uploaded import Uploaded, joined
 from ebooklet.results import MergeResult
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 from ebooklet.versioned import VersionedFile
 
 SHOWN = 5  # keys in a message
@@ -107,7 +107,8 @@ class ForkResult:
         return self.uploaded().keys
 
     def __str__(self) -> str:
-        return f"{self.n_keys} keys in {self.n_objects} objects, {byte_size(self.nbytes)}, {self.n_requests} requests"
+        keys, objects = counted(self.n_keys, "key"), counted(self.n_objects, "object")
+        return f"{keys} in {objects}, {byte_size(self.nbytes)}, {counted(self.n_requests, 'request')}"
 
 
 class ForkableFile(VersionedFile):

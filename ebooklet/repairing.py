@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ebooklet.connection import Connection, as_connection
 from ebooklet.progress import Progress, reporting
-from ebooklet.sizes import parse_age
+from ebooklet.sizes import counted, parse_age
 from ebooklet.stores.wrappers import CountingStore
 from ebooklet.sync.fsck import FsckOptions, FsckReport, check_database
 from ebooklet.sync.rebuild import RebuildOptions, rebuild_database
@@ -68,8 +68,8 @@ def fsck(
     ...     pushed = db.push()
     >>> print(ebooklet.fsck(conn, check_objects=True))
     file:///...x.blt: whole
-      1 versions in 1 objects, ...
-      1 values verified, ... read
+      1 version in 1 object, ...
+      1 value verified, ... read
     """
     place = as_connection(remote_conn)
     store = CountingStore(place.store(writable=delete_orphans))
@@ -151,8 +151,10 @@ class RebuildResult:
             source = f"version {self.base[:8]} of {moment(self.base_time):%Y-%m-%d %H:%M} UTC"
         else:
             source = "single values, as no version is whole"
-        lines = [f"{verb} {self.uri} from {source}: {self.n_keys} keys, {self.n_versions} versions"]
-        lines += [f"  {len(self.recovered)} values from later objects"] if self.base and self.recovered else []
+        keys, versions = counted(self.n_keys, "key"), counted(self.n_versions, "version")
+        lines = [f"{verb} {self.uri} from {source}: {keys}, {versions}"]
+        if self.base and self.recovered:
+            lines.append(f"  {counted(len(self.recovered), 'value')} from later objects")
         for what, names in [("lost", self.lost), ("damaged", self.damaged), ("left alone", self.ignored)]:
             lines += [f"  {what}: {name}" for name in names[:SHOWN]]
             lines += [f"  ... and {len(names) - SHOWN} more"] if len(names) > SHOWN else []

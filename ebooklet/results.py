@@ -119,4 +119,5 @@ class MergeResult:
 
     def __str__(self) -> str:
         known = f", {self.n_known} were merged before" if self.n_known else ""
-        return f"merged {self.n_results} results: {self.n_keys} keys, {byte_size(self.nbytes)}{known}; push() publishes"
+        done = f"merged {counted(self.n_results, 'result')}: {counted(self.n_keys, 'key')}, {byte_size(self.nbytes)}"
+        return f"{done}{known}; push() publishes"

@@ -98,15 +98,15 @@ def parse_duration(duration: float | str) -> float:
     return seconds
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """Write how many there are of something.
 
     Examples
     --------
-    >>> counted(1, "key"), counted(0, "key"), counted(2000, "version")
-    ('1 key', '0 keys', '2,000 versions')
+    >>> counted(1, "key"), counted(0, "key"), counted(2000, "version"), counted(2, "entry", "entries")
+    ('1 key', '0 keys', '2,000 versions', '2 entries')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def parse_age(age: int | str | timedelta, name: str, instead: str = "") -> timedelta:

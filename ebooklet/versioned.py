@@ -64,7 +64,7 @@ class VersionedFile(SyncedFile):
         Parameters
         ----------
         name
-            1-255 characters.
+            1-255 characters that read neither as a date nor as the first digits of an id.
         version
             Which: as for `open`; by default the one this handle reads, without pending changes.
 

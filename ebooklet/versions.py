@@ -13,7 +13,7 @@ from ebooklet.history import Log, Tags, Version
 from ebooklet.plan.history import Spec
 from ebooklet.publishing import Publisher
 from ebooklet.results import PushResult
-from ebooklet.sizes import parse_age
+from ebooklet.sizes import counted, parse_age
 from ebooklet.sync.collect import CollectResult, collect_garbage
 from ebooklet.sync.contract import PushResult as Pushed
 from ebooklet.sync.expire import Expiry, expire_versions, plan_expiry
@@ -60,7 +60,7 @@ class ExpireResult:
             return f"no version expires; {self.kept} are kept"
         verb = "would give up" if self.dry_run else "gave up"
         until = self.expired[0].time
-        text = f"{verb} {len(self.expired)} versions up to {until:%Y-%m-%d %H:%M} UTC; {self.kept} are kept"
+        text = f"{verb} {counted(len(self.expired), 'version')} up to {until:%Y-%m-%d %H:%M} UTC; {self.kept} are kept"
         return text if self.dry_run else f"{text}. collect() deletes what they alone referred to"
 
 

@@ -68,7 +68,7 @@ class RemoteVersions(Dataset):
         Parameters
         ----------
         name : str
-            1-255 characters.
+            1-255 characters that read neither as a date nor as the first digits of an id.
         version : str, int, datetime or Version, optional
             Which; by default the one this handle reads.
 

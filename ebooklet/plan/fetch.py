@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ebooklet.format.ranges import GAP, SPLIT, Piece, Request, coalesce
 from ebooklet.format.table import Row
+from ebooklet.sizes import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class FetchPlan:
     def __str__(self) -> str:
         packs = len({request.object for request in self.requests})
         return (
-            f"fetch {len(self.rows)} values of {self.wanted} bytes: "
-            f"{len(self.requests)} requests to {packs} objects, {self.transferred} bytes"
+            f"fetch {counted(len(self.rows), 'value')} of {self.wanted} bytes: "
+            f"{counted(len(self.requests), 'request')} to {counted(packs, 'object')}, {self.transferred} bytes"
         )
 
 
@@ -59,7 +60,7 @@ def plan_fetch(
     --------
     >>> rows = [Row("a", 100, 900, 0), Row("b", 1100, 900, 0), Row("c", 9_000_000, 10, 0)]
     >>> print(plan_fetch(rows, [10_000_000]))
-    fetch 3 values of 1810 bytes: 2 requests to 1 objects, 1910 bytes
+    fetch 3 values of 1810 bytes: 2 requests to 1 object, 1910 bytes
     """
     possible: list[Row] = []
     impossible: list[Row] = []

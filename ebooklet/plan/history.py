@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, date, datetime, time, timedelta
 
 from ebooklet.errors import VersionNotFoundError
-from ebooklet.format.snapshot import Entry, SnapshotRef
+from ebooklet.format.snapshot import Entry, SnapshotRef, check_tag
+from ebooklet.sizes import counted
 from ebooklet.times import microseconds, moment
 
 Spec = str | int | datetime | date
 _ID = re.compile(r"[0-9a-f]{4,32}")
+_YEAR = re.compile(r"(19|20)\d{2}")
 _MONTH = re.compile(r"\d{4}-\d{2}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WHOLE_ID = 32
@@ -22,8 +24,8 @@ def choose(wanted: Spec, tags: Mapping[str, SnapshotRef], entries: Iterable[Entr
     Parameters
     ----------
     wanted : str, int, datetime or date
-        A tag; an id or at least four digits of it; a moment (the version that was the newest then); or how many
-        versions to go back from the newest.
+        A tag; an id or at least four digits of it; a moment (the version that was the newest then; ``'2019'`` is the
+        year); or how many versions to go back from the newest.
     tags : mapping
         Where the versions with names stand.
     entries : iterable of Entry
@@ -67,6 +69,30 @@ def choose(wanted: Spec, tags: Mapping[str, SnapshotRef], entries: Iterable[Entr
     )
 
 
+def check_new_tag(name: str) -> str:
+    """Return the name of a tag if a version can be given it: one that reads as a date or an id would hide these.
+
+    Examples
+    --------
+    >>> check_new_tag("v1")
+    'v1'
+    >>> check_new_tag("2024-01")
+    Traceback (most recent call last):
+    ValueError: '2024-01' cannot be a tag: it reads as a date, and version='2024-01' means the newest one then; ...
+    """
+    check_tag(name)
+    if _parsed_time(name) is not None:
+        raise ValueError(
+            f"{name!r} cannot be a tag: it reads as a date, and version={name!r} means the newest one then; call it "
+            f"{f'v{name}'!r}, say"
+        )
+    if _ID.fullmatch(name.lower()):
+        raise ValueError(
+            f"{name!r} cannot be a tag: it reads as the first digits of an id; call it {f'v{name}'!r}, say"
+        )
+    return name
+
+
 def _back(number: int, entries: Iterable[Entry]) -> Entry:
     if number < 0:
         raise ValueError(f"version={number}: count back from the newest version, which is 0; one before it is 1")
@@ -75,7 +101,7 @@ def _back(number: int, entries: Iterable[Entry]) -> Entry:
         if seen == number:
             return entry
         seen += 1
-    raise VersionNotFoundError(f"version={number}: only {seen} versions are kept; log() lists them")
+    raise VersionNotFoundError(f"version={number}: only {counted(seen, 'version')} {'is' if seen == 1 else 'are'} kept; log() lists them")
 
 
 def _at(when: int, wanted: object, entries: Iterable[Entry]) -> Entry:
@@ -106,8 +132,10 @@ def _by_id(digits: str, entries: Iterable[Entry]) -> Entry:
 
 
 def _parsed_time(text: str) -> int | None:
-    """What a text says about time, in UTC unless it names a zone; a month or a day is meant up to its end."""
+    """What a text says about time, in UTC unless it names a zone; a year, month or day is meant up to its end."""
     try:
+        if _YEAR.fullmatch(text):
+            return _microseconds(date(int(text), 12, 31))
         if _MONTH.fullmatch(text):
             first = date.fromisoformat(f"{text}-01")
             following = date(first.year + first.month // 12, first.month % 12 + 1, 1)

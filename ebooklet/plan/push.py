@@ -7,6 +7,7 @@ from typing import Any
 from ebooklet.format.packing import HEADER_SIZE, Layout, entry_size, lay_out
 from ebooklet.format.ranges import cuts
 from ebooklet.format.table import Row
+from ebooklet.sizes import counted
 
 GROUP_BYTES = 16 << 20
 LEAST_BYTES = 4 << 20  # packs are not made smaller than this to be sent at the same time
@@ -52,11 +53,12 @@ class PushPlan:
 
     def __str__(self) -> str:
         values = sum(len(layout.rows) for layout in self.layouts)
-        parts = [f"{values} values in {len(self.layouts)} objects, {self.nbytes} bytes, {self.requests} requests"]
+        objects, requests = counted(len(self.layouts), "object"), counted(self.requests, "request")
+        parts = [f"{counted(values, 'value')} in {objects}, {self.nbytes} bytes, {requests}"]
         if self.reused:
-            parts.append(f"{len(self.reused)} values uploaded before")
+            parts.append(f"{counted(len(self.reused), 'value')} uploaded before")
         if self.removed:
-            parts.append(f"{len(self.removed)} keys removed")
+            parts.append(f"{counted(len(self.removed), 'key')} removed")
         return "push " + "; ".join(parts)
 
 
@@ -91,7 +93,7 @@ def plan_push(
     --------
     >>> pending = [Row(f"t/{n}", 0, 1000, n) for n in range(8)] + [Row("old", 0, 0, 0, deleted=True)]
     >>> print(plan_push(pending, num_groups=4))
-    push 8 values in 4 objects, ... bytes, 5 requests; 1 keys removed
+    push 8 values in 4 objects, ... bytes, 5 requests; 1 key removed
     """
     if num_groups is not None and num_groups < 1:
         raise ValueError(f"num_groups={num_groups}: at least one packed object is needed")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from ebooklet.errors import StoreError, UnsupportedOperationError
 from ebooklet.format.names import object_text
 from ebooklet.plan.reachable import Judged, judge
-from ebooklet.sizes import byte_size, duration_text
+from ebooklet.sizes import byte_size, counted, duration_text
 from ebooklet.stores.protocol import ObjectStore
 from ebooklet.sync.reachable import reachable, stored_objects
 from ebooklet.sync.version import open_version
@@ -67,8 +67,8 @@ class CollectResult:
     def __str__(self) -> str:
         verb = "would delete" if self.dry_run else "deleted"
         text = (
-            f"{verb} {self.n_objects} objects, {byte_size(self.nbytes)}; {self.n_kept} objects, "
-            f"{byte_size(self.kept_bytes)}, of {self.n_versions} versions stay"
+            f"{verb} {counted(self.n_objects, 'object')}, {byte_size(self.nbytes)}; {counted(self.n_kept, 'object')}, "
+            f"{byte_size(self.kept_bytes)}, of {counted(self.n_versions, 'version')} stay"
         )
         if self.n_young:
             age = duration_text(self.grace.total_seconds())
@@ -79,7 +79,7 @@ class CollectResult:
         if self.failures:
             text += f"; {len(self.failures)} could not be deleted, collect again to go on"
         if self.missing:
-            text += f"; {len(self.missing)} objects that versions refer to are missing"
+            text += f"; {counted(len(self.missing), 'object')} that versions refer to missing"
         return text
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ebooklet.errors import ConflictError, StoreError, UUIDMismatchError
 from ebooklet.format.names import check_database_key, objects_prefix
-from ebooklet.sizes import byte_size
+from ebooklet.sizes import byte_size, counted
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
 from ebooklet.sync.version import RemoteVersion, find_version
 
@@ -53,7 +53,7 @@ class DeleteResult:
         verb = "would delete" if self.dry_run else "deleted"
         if not self.objects:
             return f"there is nothing at {self.uri}"
-        lines = [f"{verb} {self.uri}: {self.n_objects} objects, {byte_size(self.nbytes)}"]
+        lines = [f"{verb} {self.uri}: {counted(self.n_objects, 'object')}, {byte_size(self.nbytes)}"]
         if self.dry_run:
             lines += [f"  {byte_size(size):>8}  {key}" for key, size in self.objects[:SHOWN]]
             left = self.objects[SHOWN:]

@@ -20,7 +20,7 @@ from ebooklet.format.names import SUFFIX, object_text
 from ebooklet.format.packing import FOOTER_SIZE
 from ebooklet.format.scanning import PackContents, PackScanner
 from ebooklet.plan.reachable import Judged, judge, named_by_root, named_by_snapshot
-from ebooklet.sizes import byte_size, duration_text
+from ebooklet.sizes import byte_size, counted, duration_text
 from ebooklet.stores.protocol import ObjectMeta, ObjectStore
 from ebooklet.sync.fetch import Progress
 from ebooklet.sync.reachable import name_of, reachable
@@ -141,20 +141,23 @@ class FsckReport:
         lines = [f"{self.uri}: {self._verdict()}"]
         if self.db_object_exists:
             lines.append(
-                f"  {self.n_versions} versions in {self.expected_objects} objects, {byte_size(self.expected_bytes)}, "
+                f"  {counted(self.n_versions, 'version')} in {counted(self.expected_objects, 'object')}, "
+                f"{byte_size(self.expected_bytes)}, "
                 f"{self.dead_fraction:.0%} of the newest one's no longer used"
             )
         if self.checked_bytes:
-            lines.append(f"  {self.checked_values} values verified, {byte_size(self.checked_bytes)} read")
+            lines.append(f"  {counted(self.checked_values, 'value')} verified, {byte_size(self.checked_bytes)} read")
         for what, names in [("missing", self.claimed_but_missing), ("damaged", self.damaged)]:
             lines += [f"  {what}: {name}" for name in names[:SHOWN]]
             lines += [f"  ... and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
         lines += [f"  failed: {name}: {error}" for name, error in list(self.failures.items())[:SHOWN]]
         if self.orphans:
             done = f"{len(self.swept)} deleted" if self.swept else "delete_orphans=True deletes them"
-            lines.append(f"  {len(self.orphans)} objects, {byte_size(self.orphan_bytes)}, that nobody needs; {done}")
+            found = f"{counted(len(self.orphans), 'object')}, {byte_size(self.orphan_bytes)}"
+            lines.append(f"  {found}, that nobody needs; {done}")
         if self.skipped_young:
-            lines.append(f"  {len(self.skipped_young)} objects, {byte_size(self.young_bytes)}, too young to be judged")
+            found = f"{counted(len(self.skipped_young), 'object')}, {byte_size(self.young_bytes)}"
+            lines.append(f"  {found}, too young to be judged")
         return "\n".join(lines)
 
     def _verdict(self) -> str:

@@ -15,8 +15,9 @@ from ebooklet.format.checksum import Buffer, digest
 from ebooklet.format.journal import PUSH_STATE, PushJournal, Upload
 from ebooklet.format.names import fresh_name, objects_prefix
 from ebooklet.format.packing import HEADER_SIZE, Layout
-from ebooklet.format.snapshot import MAX_INLINE, check_tag
+from ebooklet.format.snapshot import MAX_INLINE
 from ebooklet.format.table import Row
+from ebooklet.plan.history import check_new_tag
 from ebooklet.plan.push import PushPlan, plan_push
 from ebooklet.plan.summary import join_summaries
 from ebooklet.stores.protocol import ObjectStore
@@ -84,7 +85,7 @@ class Pushing:
         self.nbytes = 0
         self.mode = "cas"
         if options.tag is not None:
-            check_tag(options.tag)
+            check_new_tag(options.tag)
 
     @property
     def uuid(self) -> UUID:

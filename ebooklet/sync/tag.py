@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ebooklet.errors import VersionExpiredError, VersionNotFoundError
-from ebooklet.format.snapshot import Root, SnapshotRef, check_tag
-from ebooklet.plan.history import Spec
+from ebooklet.format.snapshot import Root, SnapshotRef
+from ebooklet.plan.history import Spec, check_new_tag
 from ebooklet.sync.contract import PushResult
 from ebooklet.sync.editing import Records, edit_root
 from ebooklet.sync.history import entries_of, find_ref
@@ -25,7 +25,7 @@ def tag_version(base: RemoteVersion, tag: str, ref: SnapshotRef, *, single_write
     ref : SnapshotRef
         The version to name.
     """
-    check_tag(tag)
+    check_new_tag(tag)
 
     def named(current: RemoteVersion) -> Root | None:
         if ref not in (current.root.ref, *current.root.tags.values()):
@@ -43,7 +43,7 @@ def tag_found(base: RemoteVersion, tag: str, wanted: Spec, *, single_writer: boo
     VersionNotFoundError
         If there is no such version.
     """
-    check_tag(tag)
+    check_new_tag(tag)
 
     def named(current: RemoteVersion) -> Root | None:
         ref = find_ref(current, wanted)

@@ -341,6 +341,31 @@ def test_rolling_back_to_what_is_there_makes_no_version(opened: Open) -> None:
     assert db.rollback(to=1), "metadata are content"
 
 
+@pytest.mark.parametrize("name", ["2024-01", "2019", "2024-01-31", "2024-01-31T12:00", "beef", "0" * 32])
+def test_a_tag_that_hides_dates_or_ids_is_refused(opened: Open, name: str) -> None:
+    db = three(opened)
+    for call in (lambda: db.tag(name), lambda: db.push(tag=name)):
+        with pytest.raises(ValueError, match="cannot be a tag: it reads as"):
+            call()
+    assert set(db.tags()) == {"first"}
+
+
+def test_a_year_is_a_date(opened: Open) -> None:
+    db = three(opened)
+    year = db.log()[0].time.year
+    with opened(None, version=str(year)) as at_its_end:
+        assert at_its_end.version == db.version
+    with pytest.raises(VersionNotFoundError, match="'1999': no version is that old"):
+        opened(None, version="1999")
+
+
+def test_one_of_a_thing_is_written_so(opened: Open) -> None:
+    db = opened("mine", "c")
+    db["a"] = b"1"
+    assert str(db.push()).startswith("pushed 1 key: ")
+    assert "1 version in 1 object, " in str(ebooklet.fsck(db.connection))
+
+
 def test_tags_print_as_a_table(opened: Open) -> None:
     db = three(opened)
     lines = str(db.tags()).splitlines()

@@ -50,7 +50,7 @@ def test_what_was_uploaded_before_is_used_only_if_nothing_changed() -> None:
     assert {row.key for layout in plan.layouts for row in layout.rows} == {"t/0.3", "new"}
     assert plan.removed == ("gone",)
     assert {row.pack for layout in plan.layouts for row in layout.rows} == {1}
-    assert "3 values uploaded before; 1 keys removed" in str(plan)
+    assert "3 values uploaded before; 1 key removed" in str(plan)
 
 
 def test_nonsense_is_refused() -> None:
