@@ -101,7 +101,8 @@ def _back(number: int, entries: Iterable[Entry]) -> Entry:
         if seen == number:
             return entry
         seen += 1
-    raise VersionNotFoundError(f"version={number}: only {counted(seen, 'version')} {'is' if seen == 1 else 'are'} kept; log() lists them")
+    there = f"{counted(seen, 'version')} {'is' if seen == 1 else 'are'}"
+    raise VersionNotFoundError(f"version={number}: only {there} kept; log() lists them")
 
 
 def _at(when: int, wanted: object, entries: Iterable[Entry]) -> Entry:
