@@ -80,7 +80,7 @@ def save_array(
     >>> import cfdb
     >>> remote = f"file://{tempfile.mkdtemp()}/field.cfdb"
     >>> print(cfdb.save_array(remote, "t", np.arange(6.0).reshape(2, 3), ("y", "x"), units="K"))
-    pushed ... keys: 2 objects, ... bytes, 2 requests
+    pushed ... keys: 2 objects, ..., 2 requests
     >>> cfdb.load_array(remote, "t", {"y": 1})
     array([3., 4., 5.])
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 FD_FOLDER = Path("/proc/self/fd")
+os.environ.pop("COLUMNS", None)  # what is printed is as wide wherever the tests run
 
 
 def _open_paths() -> dict[str, str]:

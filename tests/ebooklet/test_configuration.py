@@ -155,7 +155,7 @@ class TestFiles:
             (
                 '[a]\nbucket="l"\n[b]\nbucket="l"\n',
                 None,
-                r"several connections, \['a', 'b'\]: choose one with section=",
+                r"has named connections, \['a', 'b'\]: choose one with section=",
             ),
             ('[a]\nbucket="l"\n', "c", r"no connection 'c'; it has \['a'\]"),
             ('[connections.a]\nbucket="l"\n', "c", r"it has \['a'\]"),

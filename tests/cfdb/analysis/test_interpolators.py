@@ -295,6 +295,7 @@ def test_neighbours_across_count_when_asked() -> None:
 
 
 def test_a_missing_scipy_is_named_with_its_extra() -> None:
-    code = "import sys; sys.modules['scipy'] = None; sys.modules['scipy.interpolate'] = None; import cfdb.analysis.interpolating.interp"
+    code = "import sys; sys.modules['scipy'] = None; sys.modules['scipy.interpolate'] = None; "
+    code += "import cfdb.analysis.interpolating.interp"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ImportError: interpolation needs the package scipy: pip install cfdb[interp]" in done.stderr

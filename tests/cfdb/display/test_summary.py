@@ -86,8 +86,7 @@ def test_closed_and_deleted_things_still_print(ds: Dataset) -> None:
     del ds["crs"]
     assert "deleted" in str(doomed)
     ds.close()
-    assert "closed" in str(ds)
-    assert "small.cfdb" in str(ds)
+    assert str(ds).startswith(f"<cfdb Dataset, closed> {ds.file_path.anchor if ds.file_path else None}")
     assert "closed" in str(variable)
 
 
