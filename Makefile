@@ -21,7 +21,7 @@ demo: $(VENV)/.demo
 test: test-unit test-s3
 
 test-unit: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not s3 and not chaos" --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -m "not s3 and not chaos"
 
 test-s3: $(VENV)/.test
 	$(BIN)/python -m tests.s3server $(BIN)/python -m pytest -m s3 tests
